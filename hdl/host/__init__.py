@@ -1,0 +1,1 @@
+"""The host port and its links."""

@@ -1,0 +1,1 @@
+"""Parameters of every unit, word layouts, fixed-point formats; standard library only."""

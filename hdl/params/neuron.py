@@ -1,0 +1,260 @@
+"""Parameters, word layouts and the integer equations of the event-driven neuron core.
+
+The equations (every twin implements exactly these; integers, two's complement, `>>` floors)
+--------------------------------------------------------------------------------------------
+While a step's events arrive, each neuron sums its input; the sum never saturates::
+
+    acc += (weight << exponent) * value          value = 1 for a spike
+
+At the step's update, with D = `decay_bits`, M = `membrane_bits`, C = `current_bits`::
+
+    scale(x, f) = (x*f + 2**(D-1)) >> D                              round half up
+    sat(x, b)   = min(max(x, -2**(b-1)), 2**(b-1) - 1)
+    x       = acc << shift
+    current = sat(scale(current, current_decay) + x, C)              if C > 0
+    x       = current                                                if C > 0
+    late    = reset_value if reset == DELAYED and membrane > threshold else 0
+    v       = sat(scale(membrane, membrane_decay) + x + bias - late, M)
+    spike   = emit == SPIKE and v > threshold
+    membrane = reset_value                 if spike and reset == SET
+               sat(v - reset_value, M)     if spike and reset == SUBTRACT
+               v                           otherwise
+    acc     = 0
+
+and the neuron emits, once per update::
+
+    NONE   nothing
+    SPIKE  an event of value 1 if it spiked
+    VALUE  sat((membrane + half) >> value_shift, payload_bits), half = (1 << value_shift) >> 1,
+           as an event's value if it is not 0
+    STATE  the membrane itself, always (outputs for the host)
+
+A test `v >= t` is stored as `v > t - 1`. A clear sets membrane, current and acc to 0.
+The DELAYED reset is snnTorch's (`Leaky`, reset_delay=True): the neuron that was above threshold
+after the previous step subtracts before it adds.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+__all__ = ["Emit", "Reset", "Range", "CoreParams", "FIELDS", "bits_for"]
+
+
+class Reset(IntEnum):
+    """What a spike does to the membrane."""
+
+    SET = 0
+    SUBTRACT = 1
+    DELAYED = 2
+
+
+class Emit(IntEnum):
+    """What a neuron sends after its update."""
+
+    NONE = 0
+    SPIKE = 1
+    VALUE = 2
+    STATE = 3
+
+
+#: Per-neuron parameters in the order in which they are packed, lowest bits first.
+FIELDS = (
+    "membrane_decay",
+    "current_decay",
+    "bias",
+    "threshold",
+    "reset_value",
+    "shift",
+    "value_shift",
+    "reset",
+    "emit",
+)
+
+
+def bits_for(count: int) -> int:
+    """Bits of an index into `count` things; 0 for one thing."""
+    return max(count - 1, 0).bit_length()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """State words `first` <= w < `end` of a core, updated when bit `level` of the step is set."""
+
+    level: int
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreParams:
+    """One neuron core.
+
+    Neurons live in slots. Slot n has its accumulator in lane n % lanes, group n // lanes, and its
+    state in word n // update_lanes. Each population starts at a multiple of `lanes`.
+
+    Parameters
+    ----------
+    slots : neuron slots, a multiple of `lanes`.
+    lanes : synaptic operations per cycle.
+    update_lanes : neurons updated per cycle; a power of two that divides `lanes`.
+    levels : width of the step's level mask.
+    ranges : what each level updates, ordered, not overlapping.
+    axons : input rows; an event names its row.
+    index : how a synapse word says which neurons it feeds. "none": row r is the words
+        r*groups .. r*groups+groups-1, word k feeds group k (no pointer table). "word": each word
+        carries one group number. "lane": each lane's entry carries its own group number.
+    synapse_words : depth of the synapse memory.
+    weight_bits : signed weight width, 1 (binary: 0 is -1, 1 is +1) or 2..16.
+    exponent_bits : width of a row's left shift, 0 for none. Only with a pointer table.
+    payload_bits : width of an event's signed value that is multiplied; 0 = events are spikes.
+    value_bits : width of the value port of events, >= payload_bits.
+    membrane_bits, current_bits, decay_bits, acc_bits : formats; current_bits 0 = no current.
+    shared : fields that are one constant for all slots; the others stand in the parameter memory.
+    """
+
+    slots: int
+    lanes: int = 1
+    update_lanes: int = 1
+    levels: int = 1
+    ranges: tuple[Range, ...]
+    axons: int
+    index: str = "none"
+    synapse_words: int
+    weight_bits: int = 8
+    exponent_bits: int = 0
+    payload_bits: int = 0
+    value_bits: int = 0
+    membrane_bits: int = 16
+    current_bits: int = 0
+    decay_bits: int = 12
+    acc_bits: int = 16
+    shared: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("slots", 1, 1 << 20),
+            ("lanes", 1, 256),
+            ("update_lanes", 1, 256),
+            ("levels", 1, 256),
+            ("axons", 1, 1 << 20),
+            ("synapse_words", 1, 1 << 24),
+            ("weight_bits", 1, 16),
+            ("exponent_bits", 0, 4),
+            ("payload_bits", 0, 18),
+            ("value_bits", 0, 32),
+            ("membrane_bits", 2, 32),
+            ("current_bits", 0, 32),
+            ("decay_bits", 1, 16),
+            ("acc_bits", 2, 40),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"{name} must be an integer, not {value!r}")
+            if not low <= value <= high:
+                raise ValueError(f"{name} must be in {low}..{high}, not {value}")
+        if self.slots % self.lanes:
+            raise ValueError(f"slots must be a multiple of lanes ({self.lanes}), not {self.slots}")
+        if self.lanes % self.update_lanes or self.update_lanes & (self.update_lanes - 1):
+            raise ValueError(
+                f"update_lanes must be a power of two that divides lanes ({self.lanes}), "
+                f"not {self.update_lanes}"
+            )
+        if self.index not in ("none", "word", "lane"):
+            raise ValueError(f"index must be 'none', 'word' or 'lane', not {self.index!r}")
+        if self.index == "none" and self.exponent_bits:
+            raise ValueError("exponent_bits needs a pointer table: index 'word' or 'lane'")
+        if self.index == "none" and self.synapse_words < self.axons * self.groups:
+            raise ValueError(
+                f"synapse_words must be at least axons * groups = {self.axons * self.groups} "
+                f"with index 'none', not {self.synapse_words}"
+            )
+        if self.payload_bits > self.value_bits:
+            raise ValueError(
+                f"payload_bits must be at most value_bits ({self.value_bits}), "
+                f"not {self.payload_bits}"
+            )
+        if unknown := set(self.shared) - set(FIELDS):
+            raise ValueError(f"shared names unknown fields: {sorted(unknown)}")
+        if not self.current_bits and "current_decay" not in self.shared:
+            object.__setattr__(self, "shared", {**self.shared, "current_decay": 0})
+        end = 0
+        for r in self.ranges:
+            if not end <= r.first < r.end <= self.state_words or not 0 <= r.level < self.levels:
+                raise ValueError(
+                    f"range {r} must follow the one before it, lie in 0..{self.state_words} "
+                    f"and name a level below {self.levels}"
+                )
+            end = r.end
+
+    @property
+    def groups(self) -> int:
+        """Accumulator words per lane."""
+        return self.slots // self.lanes
+
+    @property
+    def state_words(self) -> int:
+        return self.slots // self.update_lanes
+
+    @property
+    def state_bits(self) -> int:
+        """Bits of one neuron's state: membrane, then current."""
+        return self.membrane_bits + self.current_bits
+
+    @property
+    def index_bits(self) -> int:
+        return bits_for(self.groups)
+
+    @property
+    def entry_bits(self) -> int:
+        """Bits of one lane's entry in a synapse word: weight, then index in "lane" mode.
+
+        An unused entry of a binary-weight core in "lane" mode can't be told from a synapse:
+        binary weights need index "none" or "word".
+        """
+        return self.weight_bits + (self.index_bits if self.index == "lane" else 0)
+
+    @property
+    def synapse_bits(self) -> int:
+        """Bits of a synapse word: lane 0's entry lowest; in "word" mode the index on top."""
+        return self.lanes * self.entry_bits + (self.index_bits if self.index == "word" else 0)
+
+    @property
+    def start_bits(self) -> int:
+        return max(bits_for(self.synapse_words), 1)
+
+    @property
+    def count_bits(self) -> int:
+        """A row has at most `groups` words in "none"/"word" mode, and in "lane" mode too."""
+        return self.groups.bit_length()
+
+    @property
+    def pointer_bits(self) -> int:
+        """Bits of a pointer: start, count, exponent (lowest first); 0 with index "none"."""
+        if self.index == "none":
+            return 0
+        return self.start_bits + self.count_bits + self.exponent_bits
+
+    def field_bits(self, name: str) -> int:
+        """Width of a per-neuron field; bias, threshold and reset_value are signed."""
+        return {
+            "membrane_decay": self.decay_bits + 1,
+            "current_decay": self.decay_bits + 1,
+            "bias": self.membrane_bits,
+            "threshold": self.membrane_bits,
+            "reset_value": self.membrane_bits,
+            "shift": 4,
+            "value_shift": 5,
+            "reset": 2,
+            "emit": 2,
+        }[name]
+
+    @property
+    def table_fields(self) -> tuple[str, ...]:
+        """Fields that stand in the parameter memory, in packing order."""
+        return tuple(name for name in FIELDS if name not in self.shared)
+
+    @property
+    def record_bits(self) -> int:
+        """Bits of one neuron's record in the parameter memory."""
+        return sum(self.field_bits(name) for name in self.table_fields)

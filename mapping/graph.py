@@ -1,0 +1,119 @@
+"""The Graph: a model in floating point with its semantics fixed, as front ends deliver it.
+
+Linear nodes (Affine, Linear, Scale, Flatten) are already folded into connections, so a Graph is
+neuron layers and the real matrices between them. `mapping.reference` simulates it in float64;
+`mapping.quantise` turns it into a Program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Connection", "Graph", "InputLayer", "Layer", "Options"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What NIR leaves open, with the defaults that hold when nobody says otherwise.
+
+    dt : seconds in a step. None: the front end's own rule (stated in the notes).
+    scheme : "euler" (forward Euler: decay 1 - dt/tau, gain dt/tau) or "exponential"
+        (decay exp(-dt/tau), gain 1 - exp(-dt/tau)).
+    compare : ">" or ">=", membrane against threshold.
+    reset : "v_reset" (membrane = v_reset; 0 where the model names none), "zero", "subtract"
+        (membrane -= threshold, same step), "delayed" (snnTorch: subtract in the next step).
+    recurrent_delay : steps that a recurrent edge takes, >= 1.
+    force : accept dt/tau > 0.5.
+    """
+
+    dt: float | None = None
+    scheme: str = "euler"
+    compare: str = ">"
+    reset: str = "v_reset"
+    recurrent_delay: int = 1
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputLayer:
+    """An input of the model, flattened. `shape` is the model's own."""
+
+    name: str
+    size: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """Neurons with discrete-time float semantics. All arrays float64 [size].
+
+    With x the weighted input of the step plus `bias_input` (already inside `bias`)::
+
+        current  = current_decay * current + x        if has_current
+        drive    = current if has_current else x
+        late     = reset_value where reset == "delayed" and membrane > threshold
+        membrane = membrane_decay * membrane + drive + bias - late
+        spike    = membrane > threshold (or >=)       if spiking
+        membrane = reset_value where spike            reset "set" (v_reset or 0)
+                   membrane - reset_value             reset "subtract" (reset_value = threshold)
+
+    The input gain of the node (r * dt/tau, w_in * dt/tau_syn, ...) is folded into the incoming
+    connection matrices and into `bias`, so that membrane and threshold keep the model's units.
+    `kind`: the model's node kind: LIF, LI, IF, I, CubaLIF, CubaLI, Threshold, or Linear (a
+    layer without neurons whose values leave the chip: membrane_decay 0, not spiking).
+    `level`: longest feed-forward path from an input (inputs are 0).
+    """
+
+    name: str
+    kind: str
+    size: int
+    shape: tuple[int, ...]
+    level: int
+    spiking: bool
+    has_current: bool
+    membrane_decay: np.ndarray
+    current_decay: np.ndarray
+    bias: np.ndarray
+    threshold: np.ndarray
+    reset: str  # "set", "subtract", "delayed"
+    reset_value: np.ndarray
+    compare: str = ">"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Connection:
+    """source values @ matrix.T is the input of the target.
+
+    matrix: scipy.sparse.csr_array, float64 [target size, source size].
+    delay: 0 within the step (feed-forward), >= 1 steps later (recurrent).
+    node: the linear node(s) it came from, joined by "+".
+    """
+
+    source: str
+    target: str
+    matrix: Any
+    delay: int = 0
+    node: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Graph:
+    """A model: inputs, layers by ascending level, connections, and which layers are outputs.
+
+    nodes: one record per node of the source model for `inspect`:
+        {"name", "kind", "shape", "status": "mapped"|"folded"|"unsupported", "reason"}.
+    notes: what was repaired or assumed: {"node", "change", "effect"}.
+    """
+
+    name: str
+    inputs: tuple[InputLayer, ...]
+    layers: tuple[Layer, ...]
+    connections: tuple[Connection, ...]
+    outputs: tuple[str, ...]
+    options: Options
+    nodes: tuple[dict[str, Any], ...] = ()
+    edges: tuple[tuple[str, str], ...] = ()
+    notes: tuple[dict[str, str], ...] = field(default=())

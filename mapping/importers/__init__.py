@@ -1,0 +1,1 @@
+"""Front ends: model files to a Graph."""

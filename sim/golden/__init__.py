@@ -1,0 +1,1 @@
+"""Golden models, written from the equations; never import hdl units."""
