@@ -105,8 +105,9 @@ class CoreParams:
         r*groups .. r*groups+groups-1, word k feeds group k (no pointer table). "word": each word
         carries one group number. "lane": each lane's entry carries its own group number.
     synapse_words : depth of the synapse memory.
+    row_words : most words in a row ("none": equal to groups).
     weight_bits : signed weight width, 1 (binary: 0 is -1, 1 is +1) or 2..16.
-    exponent_bits : width of a row's left shift, 0 for none. Only with a pointer table.
+    exponent_bits : width of a word's left shift, 0 for none.
     payload_bits : width of an event's signed value that is multiplied; 0 = events are spikes.
     value_bits : width of the value port of events, >= payload_bits.
     membrane_bits, current_bits, decay_bits, acc_bits : formats; current_bits 0 = no current.
@@ -121,6 +122,7 @@ class CoreParams:
     axons: int
     index: str = "none"
     synapse_words: int
+    row_words: int = 0
     weight_bits: int = 8
     exponent_bits: int = 0
     payload_bits: int = 0
@@ -139,6 +141,7 @@ class CoreParams:
             ("levels", 1, 256),
             ("axons", 1, 1 << 20),
             ("synapse_words", 1, 1 << 24),
+            ("row_words", 0, 1 << 24),
             ("weight_bits", 1, 16),
             ("exponent_bits", 0, 4),
             ("payload_bits", 0, 18),
@@ -162,8 +165,8 @@ class CoreParams:
             )
         if self.index not in ("none", "word", "lane"):
             raise ValueError(f"index must be 'none', 'word' or 'lane', not {self.index!r}")
-        if self.index == "none" and self.exponent_bits:
-            raise ValueError("exponent_bits needs a pointer table: index 'word' or 'lane'")
+        if self.index == "none" or not self.row_words:
+            object.__setattr__(self, "row_words", self.groups)
         if self.index == "none" and self.synapse_words < self.axons * self.groups:
             raise ValueError(
                 f"synapse_words must be at least axons * groups = {self.axons * self.groups} "
@@ -215,9 +218,9 @@ class CoreParams:
         return self.weight_bits + (self.index_bits if self.index == "lane" else 0)
 
     @property
-    def synapse_bits(self) -> int:
-        """Bits of a synapse word: lane 0's entry lowest; in "word" mode the index on top."""
-        return self.lanes * self.entry_bits + (self.index_bits if self.index == "word" else 0)
+    def header_bits(self) -> int:
+        """Bits of a synapse word's header: group number ("word" only), then exponent on top."""
+        return (self.index_bits if self.index == "word" else 0) + self.exponent_bits
 
     @property
     def start_bits(self) -> int:
@@ -225,15 +228,12 @@ class CoreParams:
 
     @property
     def count_bits(self) -> int:
-        """A row has at most `groups` words in "none"/"word" mode, and in "lane" mode too."""
-        return self.groups.bit_length()
+        return self.row_words.bit_length()
 
     @property
     def pointer_bits(self) -> int:
-        """Bits of a pointer: start, count, exponent (lowest first); 0 with index "none"."""
-        if self.index == "none":
-            return 0
-        return self.start_bits + self.count_bits + self.exponent_bits
+        """Bits of a pointer: first word, number of words (lowest first); 0 with index "none"."""
+        return 0 if self.index == "none" else self.start_bits + self.count_bits
 
     def field_bits(self, name: str) -> int:
         """Width of a per-neuron field; bias, threshold and reset_value are signed."""

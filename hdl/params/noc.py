@@ -29,7 +29,7 @@ class Memory(IntEnum):
     """Memories behind a network interface. Item addressed in brackets."""
 
     SYNAPSE = 0  #: one lane's entry [word * lanes + lane]
-    SYNAPSE_INDEX = 1  #: a word's group number [word], index "word" only
+    SYNAPSE_HEADER = 1  #: a word's header [word]: group number ("word" only), exponent
     POINTER = 2  #: [axon]
     PARAMETER = 3  #: one neuron's record [slot]
     ROUTE = 4  #: [slot * entries + k]
