@@ -1,0 +1,1 @@
+"""The command line, synthesis, cost and energy models, exploration, calibration and reports."""

@@ -1,0 +1,92 @@
+"""The Yosys run itself: started as a script in its own process, reads one JSON job file.
+
+Yosys logs to standard output and holds its memory, so it never runs in the caller's process.
+The flow is `synth_ecp5`, stopped before and after the memory mapping to see what each memory
+became.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def _memories(module: Any) -> dict[str, dict[str, Any]]:
+    """The memories of a flattened module that are not mapped yet, by name."""
+    found = {}
+    for cell in module.cells_.values():
+        if not cell.type.str().startswith("$mem"):
+            continue
+        values = {str(key).lstrip("\\"): value for key, value in cell.parameters.items()}
+        width, depth = values["WIDTH"].as_int(), values["SIZE"].as_int()
+        found[cell.name.str().lstrip("\\")] = {
+            "bits": width * depth,
+            "width": width,
+            "depth": depth,
+            "read_ports": values["RD_PORTS"].as_int(),
+            "write_ports": values["WR_PORTS"].as_int(),
+        }
+    return found
+
+
+def _mapped(module: Any, before: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """What became of every memory, after the mapping to block RAM and LUT RAM."""
+    left = _memories(module)
+    cells: dict[str, list[str]] = {}
+    for cell in module.cells_.values():
+        match = re.fullmatch(r"\\?(.+)\.\d+\.\d+", cell.name.str())
+        if match and match[1] in before:
+            cells.setdefault(match[1], []).append(cell.type.str().lstrip("\\"))
+    rows = []
+    for name, memory in before.items():
+        types = cells.get(name, [])
+        unmapped = name in left
+        rows.append(
+            {
+                "name": name,
+                **memory,
+                "dp16kd": sum(kind in ("DP16KD", "PDPW16KD") for kind in types),
+                "dpr16x4": types.count("TRELLIS_DPR16X4"),
+                "ff": memory["bits"] if unmapped and memory["write_ports"] else 0,
+                "rom": unmapped and not memory["write_ports"],
+            }
+        )
+    return rows
+
+
+def main(job_path: str) -> None:
+    """Synthesise what the job file says; write the netlist and the statistics it names."""
+    from pyosys import libyosys as ys
+
+    job = json.loads(Path(job_path).read_text())
+    design = ys.Design()
+
+    def run(command: str) -> None:
+        ys.run_pass(command, design)
+
+    run("read_verilog -sv " + " ".join(f'"{source}"' for source in job["sources"]))
+    run(f"hierarchy -check -top {job['top']}" if job["top"] else "hierarchy -check -auto-top")
+    module = design.top_module()
+    top = module.name.str().lstrip("\\")
+    ports = [
+        [wire.name.str().lstrip("\\"), wire.width, "input" if wire.port_input else "output"]
+        for wire in module.wires_.values()
+        if wire.port_id
+    ]
+    base = f"synth_ecp5 -top {top} {job['options']}"
+    run(f"{base} -run begin:map_ram")
+    before = _memories(design.top_module())
+    run(f"{base} -run map_ram:map_ffram")
+    memories = _mapped(design.top_module(), before)
+    run(f"{base} -run map_ffram: -json netlist.json")
+    cells: dict[str, int] = {}
+    for cell in design.top_module().cells_.values():
+        kind = cell.type.str().lstrip("\\")
+        cells[kind] = cells.get(kind, 0) + 1
+    result = {"top": top, "ports": sorted(ports), "cells": cells, "memories": memories}
+    Path("statistics.json").write_text(json.dumps(result, indent=1, sort_keys=True))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
