@@ -1,0 +1,1 @@
+"""Simulation: golden models, Verilated models, stimulus and testbenches."""

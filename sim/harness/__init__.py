@@ -1,0 +1,1 @@
+"""What simulators run: the C++ side of Verilated models and cocotb testbenches."""
