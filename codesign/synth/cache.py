@@ -16,7 +16,7 @@ def root() -> Path:
     """The cache folder: NERVURE_CACHE, or `nervure` in the user's cache folder."""
     chosen = os.environ.get("NERVURE_CACHE")
     if chosen:
-        return Path(chosen)
+        return Path(chosen).expanduser().absolute()
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("nervure", appauthor=False))

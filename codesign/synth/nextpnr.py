@@ -100,14 +100,14 @@ def place_and_route(
         options += ["--threads", str(threads)]
     if out_of_context:
         options.append("--out-of-context")
-    content = cache.digest(netlist_digest(netlist.path), lpf if not out_of_context else None)
+    content = cache.digest_files([netlist.path]), None if out_of_context else lpf
     kinds = read_cell_kinds(netlist.path, netlist.top)
     out = out_dir.resolve()
     out.mkdir(parents=True, exist_ok=True)
 
     def one(seed: int) -> Placement:
         stem = f"{netlist.variant}-s{seed}"
-        key = cache.digest("nextpnr", content, options, seed, version)
+        key = cache.digest("nextpnr", *content, options, seed, version)
         place = cache.folder("placement", key)
         if fresh or not (place / "report.json").is_file():
             log = out / f"{stem}.nextpnr.log"
@@ -125,17 +125,6 @@ def place_and_route(
         ThreadPoolExecutor(max(1, workers)) as pool,
     ):
         return list(pool.map(one, seeds))
-
-
-def netlist_digest(path: Path) -> str:
-    """A hash of a netlist that ignores where its sources stood on this machine."""
-    data = json.loads(path.read_text())
-    for module in data["modules"].values():
-        for group in ("cells", "netnames"):
-            for item in module.get(group, {}).values():
-                item.get("attributes", {}).pop("src", None)
-        module.get("attributes", {}).pop("src", None)
-    return cache.digest(json.dumps(data, sort_keys=True))
 
 
 def _run(

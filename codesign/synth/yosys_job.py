@@ -79,7 +79,10 @@ def main(job_path: str) -> None:
     before = _memories(design.top_module())
     run(f"{base} -run map_ram:map_ffram")
     memories = _mapped(design.top_module(), before)
-    run(f"{base} -run map_ffram: -json netlist.json")
+    run(f"{base} -run map_ffram:")
+    run("setattr -unset src =t:* =w:*")  # where the sources stood is no part of the result
+    run("setattr -mod -unset src =*")
+    run("write_json netlist.json")
     cells: dict[str, int] = {}
     for cell in design.top_module().cells_.values():
         kind = cell.type.str().lstrip("\\")
