@@ -39,11 +39,13 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """One place and route run."""
+    """One place and route run: `fmax` and `asked` hold MHz by clock, `utilisation` (used, there)
+    by nextpnr's cell kind."""
 
     seed: int
     freq_mhz: float
     fmax: dict[str, float]
+    asked: dict[str, float]
     utilisation: dict[str, tuple[int, int]]
     path: CriticalPath | None
     config: Path | None
@@ -113,6 +115,7 @@ def place_and_route(
             log = out / f"{stem}.nextpnr.log"
             run = [*command, *options, "--seed", str(seed)]
             _run(run, netlist, None if out_of_context else lpf or "", place=place, log=log)
+        shutil.copyfile(place / "log", out / f"{stem}.nextpnr.log")
         config = out / f"{stem}.config" if (place / "config").is_file() else None
         if config:
             shutil.copyfile(place / "config", config)
@@ -174,6 +177,7 @@ def _read(
         seed=seed,
         freq_mhz=freq_mhz,
         fmax={name: round(value, 2) for name, value in fmax.items()},
+        asked={_clock_name(name): value["constraint"] for name, value in report["fmax"].items()},
         utilisation={
             kind: (value["used"], value["available"])
             for kind, value in report["utilization"].items()
