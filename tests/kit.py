@@ -150,15 +150,23 @@ def random_projection(
     exponent: int = 0,
     delay: int = 0,
 ) -> Projection:
-    """Random synapses from `source` to `target`, both (name, size); rows may be empty."""
+    """Random synapses from `source` to `target`, both (name, size), rather positive than negative.
+
+    Rows may be empty, but each target has a positive synapse; some weights may be 0.
+    """
     shape = (source[1], target[1])
     if weight_bits == 1:
-        weights = rng.choice([-1, 1], shape)
+        weights = rng.choice([-1, 1, 1], shape)
         mask = np.ones(shape, bool)
     else:
         half = 1 << (weight_bits - 1)
         weights = rng.integers(-half, half, shape)
+        flip = (weights < 0) & (weights > -half) & (rng.random(shape) < 0.4)
+        weights = np.where(flip, -weights, weights)
         mask = rng.random(shape) < density
+        mask[rng.integers(shape[0], size=shape[1]), np.arange(shape[1])] |= ~mask.any(0)
+    barren = ~((weights > 0) & mask).any(0)  # nothing could make these targets fire
+    weights[:, barren] = np.clip(-weights[:, barren], 1, max((1 << (weight_bits - 1)) - 1, 1))
     rows, columns = np.nonzero(mask)
     return Projection(
         source=source[0],
@@ -224,7 +232,7 @@ def random_fields(
     if formats.current_bits or rng.integers(2):
         bias[:] = 0 if rng.integers(2) else spread(rng.uniform(-0.1, 0.1, n) * sigma * unit)
     expect = np.clip((mean * unit + bias) * gain, 0, limit / 4)
-    high = np.minimum(expect + sigma * unit * noise * rng.uniform(0.3, 1.0, n), limit * 0.6)
+    high = np.minimum(expect + sigma * unit * noise * rng.uniform(0.1, 0.8, n), limit * 0.6)
     threshold = np.maximum(spread(high), 1)
     if reset == Reset.SET:
         reset_value = spread(rng.uniform(-0.3, 0.3, n) * threshold)
@@ -235,7 +243,7 @@ def random_fields(
     value_shift = np.zeros(n, np.int64)
     if formats.payload_bits:
         size = np.minimum(sigma * unit * noise, top)
-        fit = np.log2(size) - formats.payload_bits + 2.5
+        fit = np.log2(size) - formats.payload_bits + 2.5 + rng.integers(4)
         value_shift = spread(np.clip(np.ceil(fit), 0, 31))
     if emit != Emit.SPIKE:  # leaky integrators have no threshold to cross
         threshold[:], reset_value[:] = top, 0

@@ -1,0 +1,183 @@
+"""The golden model of a Program: every emission and every state word, in exact integers.
+
+It computes the equations of `hdl/params/neuron.py`, event by event over compressed rows, with
+int64 sums that are checked beforehand to be wide enough for any stimulus.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from hdl.params.neuron import FIELDS
+from mapping.program import Program
+
+from .network_rows import build_rows, check_fields
+
+__all__ = ["Golden", "GoldenResult", "State"]
+
+
+class State(NamedTuple):
+    """Membrane and current of a population (or how often each was clamped to its range)."""
+
+    membrane: np.ndarray
+    current: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GoldenResult:
+    """What a run gave. Arrays are int64; dictionaries are keyed by population.
+
+    Members
+    -------
+    outputs : [samples, steps, output_size], the emission of each output neuron: 0 or 1 for
+        SPIKE, the payload for VALUE, the membrane for STATE; 0 after the sample's end.
+    final : state [samples, size] after each sample's last step.
+    state : state [samples, steps, size] after each step (0 after the sample's end), if recorded.
+    events : [samples] events that the population emitted (SPIKE and VALUE).
+    input_events : [samples] events of the stimulus.
+    synaptic_operations : [samples] one for each stored synapse of each event delivered.
+    neuron_updates : [samples] one for each neuron and step.
+    saturations : [samples] how often a sum was clamped to the range of membrane or current.
+    """
+
+    outputs: np.ndarray
+    final: dict[str, State]
+    state: dict[str, State] | None
+    events: dict[str, np.ndarray]
+    input_events: np.ndarray
+    synaptic_operations: np.ndarray
+    neuron_updates: np.ndarray
+    saturations: dict[str, State]
+
+    @property
+    def spikes(self) -> np.ndarray:
+        """uint8, 1 where an output is not 0."""
+        return (self.outputs != 0).astype(np.uint8)
+
+
+class Golden:
+    """A Program made ready to run; `run` may be called often, each sample starts from zero.
+
+    Emissions of value 0 are no events. An emission of any kind that feeds a projection is
+    delivered with its value (a STATE emission with the membrane).
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        formats = program.formats
+        sizes = [p.size for p in program.populations]
+        self._bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        self._slices = {
+            p.name: slice(int(a), int(b))
+            for p, a, b in zip(
+                program.populations, self._bounds[:-1], self._bounds[1:], strict=True
+            )
+        }
+        self._fields = np.zeros((len(FIELDS), self._bounds[-1]), np.int64)
+        for p in program.populations:
+            for row, name in zip(self._fields, FIELDS, strict=True):
+                row[self._slices[p.name]] = p.fields[name]
+        places = [np.arange(self._bounds[-1])[self._slices[name]] for name in program.outputs]
+        self._output_neurons = np.concatenate([*places, np.zeros(0, np.int64)]).astype(np.int64)
+        self._widths = (
+            formats.membrane_bits,
+            formats.current_bits,
+            formats.decay_bits,
+            formats.payload_bits,
+        )
+        # The range of an event's value, by input.
+        self._low = np.concatenate(
+            [np.full(i.size, -1 << max(formats.payload_bits - 1, 0) if i.graded else 0)
+             for i in program.inputs] + [np.zeros(0, np.int64)]
+        ).astype(np.int64)  # fmt: skip
+        self._high = np.where(self._low < 0, -self._low - 1, 1)
+        check_fields(program)
+        self._rows = build_rows(program)
+
+    def _pack(self, events: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Events that are not 0, in order: first event of each step, source, value."""
+        samples, steps, width = events.shape
+        flat = events.reshape(-1)
+        place = np.flatnonzero(flat)
+        step, source = np.divmod(place, max(width, 1))
+        value = flat[place].astype(np.int64)
+        wrong = (value < self._low[source]) | (value > self._high[source])
+        if wrong.any():
+            k = int(np.flatnonzero(wrong)[0])
+            raise ValueError(
+                f"event of input {source[k]} in step {step[k] % steps} must be in "
+                f"{self._low[source[k]]}..{self._high[source[k]]}, not {value[k]}"
+            )
+        count = np.bincount(step, minlength=samples * steps)
+        return np.concatenate([[0], np.cumsum(count)]).astype(np.int64), source, value
+
+    def run(
+        self,
+        events: np.ndarray,
+        lengths: np.ndarray | None = None,
+        *,
+        record_state: bool = False,
+        threads: int = 1,
+    ) -> GoldenResult:
+        """Run samples of events [samples, steps, inputs]: 0 or 1, or payloads if graded.
+
+        Parameters
+        ----------
+        lengths : steps that each sample runs; None is all of them.
+        record_state : keep membrane and current of every step.
+        threads : samples run at once; the bits don't depend on it.
+        """
+        from .network_kernel import run_samples
+
+        events = np.asarray(events)
+        if events.ndim != 3 or events.shape[2] != self.program.input_size:
+            raise ValueError(
+                f"events must be [samples, steps, {self.program.input_size}], not {events.shape}"
+            )
+        if events.dtype.kind not in "biu":
+            raise TypeError(f"events must be integers, not {events.dtype}")
+        samples, steps, inputs = events.shape
+        run = np.full(samples, steps) if lengths is None else np.array(lengths)
+        run = run.astype(np.int64)
+        if run.shape != (samples,) or (samples and not 0 <= run.min() <= run.max() <= steps):
+            raise ValueError(f"lengths must be {samples} numbers in 0..{steps}")
+        packed = self._pack(events)
+        neurons, populations = int(self._bounds[-1]), len(self.program.populations)
+        outputs = np.zeros((samples, steps, len(self._output_neurons)), np.int64)
+        membrane, current = np.zeros((2, samples, neurons), np.int64)
+        shape = (samples, steps, neurons) if record_state else (0, 0, 0)
+        membrane_trace, current_trace = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        counts = np.zeros((samples, populations, 3), np.int64)
+        operations = np.zeros(samples, np.int64)
+
+        def part(first: int, end: int) -> None:
+            run_samples(
+                first, end, run, inputs, *packed, *self._rows, self._fields, self._bounds,
+                *self._widths, self._output_neurons, outputs, membrane, current,
+                membrane_trace, current_trace, counts, operations,
+            )  # fmt: skip
+
+        cuts = np.linspace(0, samples, max(min(threads, samples), 1) + 1).astype(int).tolist()
+        if len(cuts) == 2:
+            part(0, samples)
+        else:
+            with ThreadPoolExecutor(len(cuts) - 1) as pool:
+                list(pool.map(part, cuts[:-1], cuts[1:]))
+        ends = np.arange(samples) * steps
+        slices = self._slices.items()
+        return GoldenResult(
+            outputs=outputs,
+            final={name: State(membrane[:, s], current[:, s]) for name, s in slices},
+            state={name: State(membrane_trace[..., s], current_trace[..., s]) for name, s in slices}
+            if record_state
+            else None,
+            events={name: counts[:, k, 0] for k, name in enumerate(self._slices)},
+            input_events=packed[0][ends + run] - packed[0][ends],
+            synaptic_operations=operations,
+            neuron_updates=run * neurons,
+            saturations={
+                name: State(counts[:, k, 1], counts[:, k, 2]) for k, name in enumerate(self._slices)
+            },
+        )

@@ -1,0 +1,126 @@
+"""The compiled loop of the golden network: one function for all Programs.
+
+Imported when a network first runs. The machine code is cached, so only the first run after an
+installation compiles (a few seconds). `nogil` lets threads share the samples.
+"""
+
+import numpy as np
+from numba import njit
+
+__all__ = ["run_samples"]
+
+
+@njit(cache=True, nogil=True)
+def deliver(row, value, row_ptr, segments, targets, weights, acc):  # type: ignore[no-untyped-def]
+    """Add one event of `value` to the sums of all neurons in `row`; the number of synapses."""
+    count = 0
+    for k in range(row_ptr[row], row_ptr[row + 1]):
+        begin, size, first = segments[k, 0], segments[k, 1], segments[k, 2]
+        count += size
+        if first >= 0:  # targets first, first + 1, ...: a loop that vectorises
+            sums, row_weights = acc[first : first + size], weights[begin : begin + size]
+            for i in range(size):
+                sums[i] += row_weights[i] * value
+        else:
+            for i in range(begin, begin + size):
+                acc[targets[i]] += weights[i] * value
+    return count
+
+
+@njit(cache=True, nogil=True)
+def run_samples(  # type: ignore[no-untyped-def]
+    first, end, lengths, inputs,
+    event_ptr, event_source, event_value,
+    row_ptr, segments, targets, weights,
+    fields, bounds, membrane_bits, current_bits, decay_bits, payload_bits, output_neurons,
+    outputs, membranes, currents, membrane_trace, current_trace, counts, operations,
+):  # fmt: skip
+    """Run samples `first`..`end`-1, writing into the arrays of the last two lines.
+
+    Sources are numbered inputs first, then neurons; a row is a source, plus their number for
+    synapses of delay 1. `fields` is [9, neurons] in the order of FIELDS, `bounds` the first
+    neuron of each population, `counts` [samples, populations, 3]: events, clamped membranes,
+    clamped currents.
+    """
+    steps, neurons = outputs.shape[1], fields.shape[1]
+    sources = inputs + neurons
+    one = np.int64(1)
+    half = one << (decay_bits - 1)
+    top = (one << (membrane_bits - 1)) - 1
+    current_top = (one << max(current_bits - 1, 0)) - 1
+    payload_top = (one << max(payload_bits - 1, 0)) - 1
+    acc = np.zeros(neurons, np.int64)
+    emitted = np.zeros(neurons, np.int64)
+    sent_source = np.zeros((2, neurons), np.int64)  # events of this step and of the one before
+    sent_value = np.zeros((2, neurons), np.int64)
+    for s in range(first, end):
+        membrane, current = membranes[s], currents[s]
+        acc[:] = 0
+        sent = 0
+        done = 0
+        for t in range(lengths[s]):
+            step = s * steps + t
+            now, before = t & 1, 1 - (t & 1)
+            if t:
+                for e in range(event_ptr[step - 1], event_ptr[step]):
+                    row = sources + event_source[e]
+                    done += deliver(row, event_value[e], row_ptr, segments, targets, weights, acc)
+            for e in range(sent):
+                row, value = sources + sent_source[before, e], sent_value[before, e]
+                done += deliver(row, value, row_ptr, segments, targets, weights, acc)
+            for e in range(event_ptr[step], event_ptr[step + 1]):
+                row = event_source[e]
+                done += deliver(row, event_value[e], row_ptr, segments, targets, weights, acc)
+            sent = 0
+            for p in range(len(bounds) - 1):
+                fresh = sent
+                spiked, clamped, current_clamped = 0, 0, 0
+                for n in range(bounds[p], bounds[p + 1]):
+                    threshold, reset_value, reset = fields[3, n], fields[4, n], fields[7, n]
+                    emit = fields[8, n]
+                    x = acc[n] << fields[5, n]
+                    acc[n] = 0
+                    if current_bits > 0:
+                        wide = ((current[n] * fields[1, n] + half) >> decay_bits) + x
+                        x = min(max(wide, -current_top - 1), current_top)
+                        current_clamped += x != wide
+                        current[n] = x
+                    late = reset_value if reset == 2 and membrane[n] > threshold else 0
+                    wide = ((membrane[n] * fields[0, n] + half) >> decay_bits) + x
+                    wide += fields[2, n] - late
+                    v = min(max(wide, -top - 1), top)
+                    clamped += v != wide
+                    value = np.int64(0)
+                    if emit == 1 and v > threshold:
+                        value = one
+                        if reset == 0:
+                            v = reset_value
+                        elif reset == 1:
+                            wide = v - reset_value
+                            v = min(max(wide, -top - 1), top)
+                            clamped += v != wide
+                    elif emit == 2:
+                        shift = fields[6, n]
+                        value = (v + ((one << shift) >> 1)) >> shift
+                        value = min(max(value, -payload_top - 1), payload_top)
+                    elif emit == 3:
+                        value = v
+                    membrane[n] = v
+                    emitted[n] = value
+                    if value != 0:
+                        spiked += emit != 3
+                        sent_source[now, sent] = inputs + n
+                        sent_value[now, sent] = value
+                        sent += 1
+                counts[s, p, 0] += spiked
+                counts[s, p, 1] += clamped
+                counts[s, p, 2] += current_clamped
+                for e in range(fresh, sent):
+                    row, value = sent_source[now, e], sent_value[now, e]
+                    done += deliver(row, value, row_ptr, segments, targets, weights, acc)
+            for i in range(len(output_neurons)):
+                outputs[s, t, i] = emitted[output_neurons[i]]
+            if membrane_trace.shape[0]:
+                membrane_trace[s, t] = membrane
+                current_trace[s, t] = current
+        operations[s] = done

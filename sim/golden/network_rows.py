@@ -1,0 +1,162 @@
+"""A Program's synapses as flat rows for the golden network, and the checks that go before.
+
+A row holds what one event feeds: a source's synapses of one delay, in segments of one projection
+each. Sources are numbered inputs first, then neurons; row r is source r with delay 0, row
+sources + r with delay 1. Weights already carry their exponent.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hdl.params.neuron import Emit
+from mapping.program import Program, Projection
+
+__all__ = ["Rows", "build_rows", "check_fields"]
+
+
+class Rows(NamedTuple):
+    """Members
+
+    row_ptr : int64 [2*sources + 1], first segment of each row.
+    segments : int64 [segments, 3]: first synapse, number of synapses, first target if the
+        targets are consecutive, else -1.
+    targets : int32 [synapses], neuron.
+    weights : int32 [synapses], weight << exponent.
+    """
+
+    row_ptr: np.ndarray
+    segments: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+
+
+class _Place(NamedTuple):
+    """Where a population's sources begin, and the largest magnitude of its events."""
+
+    first: int
+    size: int
+    level: int
+    largest: int
+
+
+def check_fields(program: Program) -> None:
+    """Refuse widths and fields for which the equations are not defined or exceed 64 bits."""
+    formats = program.formats
+    for width, low, high in (
+        ("membrane_bits", 2, 32),
+        ("current_bits", 0, 32),
+        ("decay_bits", 1, 16),
+        ("payload_bits", 0, 32),
+    ):
+        if not low <= getattr(formats, width) <= high:
+            raise ValueError(f"{width} must be in {low}..{high}, not {getattr(formats, width)}")
+    half = 1 << (formats.membrane_bits - 1)
+    ranges = {
+        "membrane_decay": (0, 2 << formats.decay_bits),
+        "current_decay": (0, 2 << formats.decay_bits),
+        "bias": (-half, half),
+        "threshold": (-half, half),
+        "reset_value": (-half, half),
+        "shift": (0, 16),
+        "value_shift": (0, 32),
+        "reset": (0, 3),
+        "emit": (0, 4),
+    }
+    level = 1
+    for p in program.populations:
+        if p.level < level:
+            raise ValueError(f"{p.name}: populations must stand in ascending level, from 1")
+        level = p.level
+        for name, (low, end) in ranges.items():
+            values = np.asarray(p.fields[name])
+            if values.shape != (p.size,):
+                raise ValueError(f"{p.name}: {name} must have {p.size} entries")
+            if p.size and not (low <= values.min() and values.max() < end):
+                raise ValueError(f"{p.name}: {name} must be in {low}..{end - 1}")
+        if not formats.payload_bits and (p.fields["emit"] == Emit.VALUE).any():
+            raise ValueError(f"{p.name}: emits values, but payload_bits is 0")
+    if not formats.payload_bits and any(i.graded for i in program.inputs):
+        raise ValueError("an input is graded, but payload_bits is 0")
+
+
+def build_rows(program: Program) -> Rows:
+    """Merge all projections; ValueError if one is malformed or a sum could leave 64 bits."""
+    places = _places(program)
+    sources = sum(place.size for place in places.values())
+    inputs = program.input_size
+    reach = np.zeros(sources - inputs)  # largest magnitude of each neuron's sum
+    none = np.zeros(0, np.int64)
+    rows, segments = [none], [np.zeros((0, 3), np.int64)]
+    targets, weights = [none.astype(np.int32)], [none.astype(np.int32)]
+    stored = 0
+    for projection in program.projections:
+        source, target = places[projection.source], places[projection.target]
+        _check_projection(projection, source, target)
+        wide = np.asarray(projection.weights, np.int64) << projection.exponent
+        neuron = target.first - inputs + np.asarray(projection.indices, np.int64)
+        reach += np.bincount(neuron, np.abs(wide) * float(source.largest), len(reach))
+        count = np.diff(projection.indptr)
+        used = np.flatnonzero(count)
+        start, end = projection.indptr[used], projection.indptr[used + 1]
+        consecutive = neuron[end - 1] - neuron[start] + 1 == count[used]
+        rows.append(projection.delay * sources + source.first + used)
+        first = np.where(consecutive, neuron[start], -1)
+        segments.append(np.stack([stored + start, count[used], first], 1).astype(np.int64))
+        targets.append(neuron.astype(np.int32))
+        weights.append(wide.astype(np.int32))
+        stored += len(neuron)
+    shift = np.concatenate([none, *(p.fields["shift"] for p in program.populations)])
+    if len(reach) and (reach * 2.0**shift).max() >= 2.0**61:
+        raise ValueError("the sum of a neuron's inputs could leave 64 bits")
+    row = np.concatenate(rows)
+    count = np.bincount(row, minlength=2 * sources)
+    return Rows(
+        row_ptr=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
+        segments=np.ascontiguousarray(np.concatenate(segments)[np.argsort(row, kind="stable")]),
+        targets=np.concatenate(targets),
+        weights=np.concatenate(weights),
+    )
+
+
+def _places(program: Program) -> dict[str, _Place]:
+    payload = 1 << max(program.formats.payload_bits - 1, 0)
+    places, first = {}, 0
+    for i in program.inputs:
+        places[i.name] = _Place(first, i.size, 0, payload if i.graded else 1)
+        first += i.size
+    for p in program.populations:
+        emit = p.fields["emit"]
+        largest = payload if (emit == Emit.VALUE).any() else 1
+        if (emit == Emit.STATE).any():
+            largest = max(largest, 1 << (program.formats.membrane_bits - 1))
+        places[p.name] = _Place(first, p.size, p.level, largest)
+        first += p.size
+    if len(places) != len(program.inputs) + len(program.populations):
+        raise ValueError("names of inputs and populations must be distinct")
+    return places
+
+
+def _check_projection(projection: Projection, source: _Place, target: _Place) -> None:
+    name = f"{projection.source} -> {projection.target}"
+    ptr, index = np.asarray(projection.indptr), np.asarray(projection.indices)
+    if target.level == 0:
+        raise ValueError(f"{name}: an input can't be a target")
+    if projection.delay not in (0, 1):
+        raise ValueError(f"{name}: delay must be 0 or 1, not {projection.delay}")
+    if projection.delay == 0 and source.level >= target.level:
+        raise ValueError(f"{name}: a projection with delay 0 must lead to a higher level")
+    if ptr.shape != (source.size + 1,) or ptr[0] != 0 or ptr[-1] != len(index):
+        raise ValueError(f"{name}: indptr must have {source.size + 1} entries, 0 to {len(index)}")
+    if (np.diff(ptr) < 0).any() or len(projection.weights) != len(index):
+        raise ValueError(f"{name}: indptr must ascend, weights and indices must match")
+    if not len(index):
+        return
+    if not 0 <= index.min() <= index.max() < target.size:
+        raise ValueError(f"{name}: targets must be in 0..{target.size - 1}")
+    row = np.repeat(np.arange(source.size), np.diff(ptr))
+    if ((np.diff(index) <= 0) & (np.diff(row) == 0)).any():
+        raise ValueError(f"{name}: targets of a row must ascend")
+    largest = max(-int(projection.weights.min()), int(projection.weights.max()))
+    if projection.exponent < 0 or largest << projection.exponent >= 1 << 31:
+        raise ValueError(f"{name}: weight << exponent must fit 32 bits, exponent must be >= 0")
