@@ -25,7 +25,7 @@ and the neuron emits, once per update::
 
     NONE   nothing
     SPIKE  an event of value 1 if it spiked
-    VALUE  sat((membrane + half) >> value_shift, payload_bits), half = (1 << value_shift) >> 1,
+    VALUE  sat((membrane + half) >> value_shift, emission_bits), half = (1 << value_shift) >> 1,
            as an event's value if it is not 0
     STATE  the membrane itself, always (outputs for the host)
 
@@ -96,8 +96,8 @@ class CoreParams:
     Parameters
     ----------
     slots : neuron slots, a multiple of `lanes`.
-    lanes : synaptic operations per cycle.
-    update_lanes : neurons updated per cycle; a power of two that divides `lanes`.
+    lanes : synaptic operations per cycle; a power of two.
+    update_lanes : neurons updated per cycle; a power of two, at most `lanes`.
     levels : width of the step's level mask.
     ranges : what each level updates, ordered, not overlapping.
     axons : input rows; an event names its row.
@@ -109,7 +109,8 @@ class CoreParams:
     weight_bits : signed weight width, 1 (binary: 0 is -1, 1 is +1) or 2..16.
     exponent_bits : width of a word's left shift, 0 for none.
     payload_bits : width of an event's signed value that is multiplied; 0 = events are spikes.
-    value_bits : width of the value port of events, >= payload_bits.
+    emission_bits : width that an emitted VALUE is clipped to; 0 if the core emits none.
+    value_bits : width of the value port of events, >= payload_bits and emission_bits.
     membrane_bits, current_bits, decay_bits, acc_bits : formats; current_bits 0 = no current.
     shared : fields that are one constant for all slots; the others stand in the parameter memory.
     """
@@ -126,6 +127,7 @@ class CoreParams:
     weight_bits: int = 8
     exponent_bits: int = 0
     payload_bits: int = 0
+    emission_bits: int = 0
     value_bits: int = 0
     membrane_bits: int = 16
     current_bits: int = 0
@@ -145,6 +147,7 @@ class CoreParams:
             ("weight_bits", 1, 16),
             ("exponent_bits", 0, 4),
             ("payload_bits", 0, 18),
+            ("emission_bits", 0, 18),
             ("value_bits", 0, 32),
             ("membrane_bits", 2, 32),
             ("current_bits", 0, 32),
@@ -158,10 +161,13 @@ class CoreParams:
                 raise ValueError(f"{name} must be in {low}..{high}, not {value}")
         if self.slots % self.lanes:
             raise ValueError(f"slots must be a multiple of lanes ({self.lanes}), not {self.slots}")
-        if self.lanes % self.update_lanes or self.update_lanes & (self.update_lanes - 1):
+        for name in ("lanes", "update_lanes"):
+            value = getattr(self, name)
+            if value & (value - 1):
+                raise ValueError(f"{name} must be a power of two, not {value}")
+        if self.update_lanes > self.lanes:
             raise ValueError(
-                f"update_lanes must be a power of two that divides lanes ({self.lanes}), "
-                f"not {self.update_lanes}"
+                f"update_lanes must be at most lanes ({self.lanes}), not {self.update_lanes}"
             )
         if self.index not in ("none", "word", "lane"):
             raise ValueError(f"index must be 'none', 'word' or 'lane', not {self.index!r}")
@@ -172,11 +178,12 @@ class CoreParams:
                 f"synapse_words must be at least axons * groups = {self.axons * self.groups} "
                 f"with index 'none', not {self.synapse_words}"
             )
-        if self.payload_bits > self.value_bits:
-            raise ValueError(
-                f"payload_bits must be at most value_bits ({self.value_bits}), "
-                f"not {self.payload_bits}"
-            )
+        for name in ("payload_bits", "emission_bits"):
+            if getattr(self, name) > self.value_bits:
+                raise ValueError(
+                    f"{name} must be at most value_bits ({self.value_bits}), "
+                    f"not {getattr(self, name)}"
+                )
         if unknown := set(self.shared) - set(FIELDS):
             raise ValueError(f"shared names unknown fields: {sorted(unknown)}")
         if not self.current_bits and "current_decay" not in self.shared:

@@ -1,0 +1,53 @@
+"""Small combinational parts of fixed-point datapaths, as functions on Amaranth values."""
+
+from amaranth.hdl import Cat, Const, Mux, Shape, Value, signed, unsigned
+
+__all__ = ["integer", "round_shift", "saturate", "times"]
+
+
+def integer(bits: int) -> Shape:
+    """A signed number of `bits` bits; none at all for 0."""
+    return signed(bits) if bits else unsigned(0)
+
+
+def csd(number: int) -> list[tuple[int, int]]:
+    """Canonical signed digits of `number` >= 0: (sign, power), few and never adjacent."""
+    digits = []
+    power = 0
+    while number:
+        if number & 1:
+            sign = 2 - (number & 3)
+            digits.append((sign, power))
+            number -= sign
+        number >>= 1
+        power += 1
+    return digits
+
+
+def times(value: Value, factor: int | Value) -> Value:
+    """value * factor; a constant factor becomes shifts and adds, so no multiplier is built."""
+    if not isinstance(factor, int):
+        return value * factor
+    total = Const(0, signed(1))
+    for sign, power in csd(factor):
+        term = value.shift_left(power)
+        total = total + term if sign > 0 else total - term
+    return total
+
+
+def round_shift(value: Value, bits: int) -> Value:
+    """(value + 2**(bits-1)) >> bits: division by 2**bits, halves rounded up."""
+    if bits == 0:
+        return value
+    return (value + Const(1 << (bits - 1), bits + 1)) >> bits
+
+
+def saturate(value: Value, bits: int) -> Value:
+    """`value` clipped to a signed number of `bits` bits."""
+    width = len(value)
+    if width <= bits:
+        return value
+    sign, top = value[-1], value[bits - 1 : width]
+    fits = (top == 0) | top.all()
+    limit = Cat((~sign).replicate(bits - 1), sign)
+    return Mux(fits, value[:bits], limit).as_signed()

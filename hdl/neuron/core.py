@@ -1,0 +1,212 @@
+"""The event-driven neuron core."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hdl.memory import configure, table
+from hdl.neuron.accumulate import Accumulators
+from hdl.neuron.emit import Emitter
+from hdl.neuron.fetch import Fetch
+from hdl.neuron.ports import ConfigPort, emission_layout, event_layout, step_signature
+from hdl.neuron.update import NeuronUpdate, state_layout
+from hdl.params.neuron import CoreParams, bits_for
+from hdl.params.noc import Memory
+
+__all__ = ["NeuronCore"]
+
+
+class NeuronCore(wiring.Component):
+    """Neurons with their synapses: events in, events out, one update of all neurons a step.
+
+    A step has two parts. First the update: every neuron of the levels in the mask takes its sum
+    of input, decays, fires, resets (`update_lanes` neurons a cycle); this needs nothing from the
+    network. Then what fired is sent, while events are taken again and added (`lanes` synaptic
+    operations a cycle). Since the update never waits for the network and taking events never
+    waits for sending, cores can't block each other.
+
+    Parameters
+    ----------
+    params : sizes, formats, shared neuron parameters.
+    config : signature of the configuration port.
+    images : initial memory contents: {Memory: list of items}; missing memories start at zero.
+
+    Members
+    -------
+    i : events for this core.
+    o : events of its neurons, in slot order.
+    step : starts a step or a clear of all state; only while `idle`.
+    idle : level, nothing is going on: no event on its way, no update, nothing left to send.
+    config : writes memories (not STATE).
+    probe_slot, probe : state of that slot, 2 cycles later, while `idle`.
+    """
+
+    def __init__(self, params: CoreParams, config: ConfigPort | None = None, images=None):
+        p = self.params = params
+        self.images = images or {}
+        self.config_signature = config or ConfigPort(24, 64)
+        super().__init__(
+            {
+                "i": In(stream.Signature(event_layout(p))),
+                "o": Out(stream.Signature(emission_layout(p))),
+                "step": In(step_signature(p.levels)),
+                "idle": Out(1),
+                "config": In(self.config_signature),
+                "probe_slot": In(bits_for(p.slots)),
+                "probe": Out(state_layout(p)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        p = self.params
+        u = p.update_lanes
+        word_bits, part_bits = bits_for(p.state_words), bits_for(p.lanes // u)
+
+        m.submodules.fetch = fetch = Fetch(p, self.config_signature, self.images)
+        m.submodules.accumulators = sums = Accumulators(p)
+        m.submodules.emitter = emitter = Emitter(p)
+        connect(m, flipped(self.i), fetch.i)
+        connect(m, emitter.o, flipped(self.o))
+        connect(m, flipped(self.config), fetch.config)
+        m.d.comb += [sums.word.eq(fetch.word), sums.valid.eq(fetch.valid)]
+
+        # Which words: those of each range whose level is in the mask, range after range.
+        mask = Signal(p.levels)
+        clear = Signal()
+        word = Signal(word_bits)
+        end = Signal(word_bits)  # last word of the range
+        number = Signal(range(max(len(p.ranges), 1) + 1))  # of the range to look at next
+        wanted, firsts, lasts = Signal(), Signal(word_bits), Signal(word_bits)
+        with m.Switch(number):
+            for k, r in enumerate(p.ranges):
+                with m.Case(k):
+                    m.d.comb += [
+                        wanted.eq(mask[r.level] | clear),
+                        firsts.eq(r.first),
+                        lasts.eq(r.end - 1),
+                    ]
+        finished = number == len(p.ranges)
+
+        # The words pass a pipeline of `depth` cycles, from memory address to write-back.
+        updates = [NeuronUpdate(p) for _ in range(u)]
+        depth = 2 + updates[0].latency
+        issue = Signal()
+        passing = Signal(depth)  # bit k: a word was issued k + 1 cycles ago
+        m.d.sync += passing.eq(Cat(issue, passing[:-1]))
+        addresses = [word]
+        for k in range(depth):
+            held = Signal(word_bits, name=f"word_{k + 1}")
+            m.d.sync += held.eq(addresses[-1])
+            addresses.append(held)
+
+        state, state_write = table(
+            m, "state", depth=p.state_words, bits=p.state_bits, parts=u, init=[]
+        )
+        m.d.comb += state.addr.eq(word)
+        if p.record_bits:
+            record, record_write = table(
+                m, "parameters", depth=p.state_words, bits=p.record_bits, parts=u,
+                init=self.images.get(Memory.PARAMETER),
+            )  # fmt: skip
+            configure(m, record_write, self.config, Memory.PARAMETER, u)
+            m.d.comb += record.addr.eq(word)
+        m.d.comb += [
+            sums.sweep.eq(issue),
+            sums.group.eq(word[part_bits:]),
+            sums.part.eq(word[:part_bits]),
+        ]
+        states = Signal(len(state.data if u == 1 else state.data.as_value()))
+        m.d.sync += states.eq(state.data if u == 1 else state.data.as_value())
+        if p.record_bits:
+            records = Signal(u * p.record_bits)
+            m.d.sync += records.eq(record.data if u == 1 else record.data.as_value())
+        results = []
+        for k, update in enumerate(updates):
+            m.submodules[f"update_{k}"] = update
+            m.d.comb += [
+                update.state.eq(states.word_select(k, p.state_bits)),
+                update.acc.eq(sums.sums[k]),
+            ]
+            if p.record_bits:
+                m.d.comb += update.record.eq(records.word_select(k, p.record_bits))
+            results.append(Mux(clear, 0, update.new_state.as_value()))
+        fired = Cat(update.emits for update in updates) & (~clear).replicate(u)
+        m.d.comb += [
+            state_write.addr.eq(addresses[depth]),
+            state_write.data.eq(Cat(results)),
+            state_write.en.eq(passing[-1].replicate(len(state_write.en))),
+            emitter.write.eq(passing[-1]),
+            emitter.write_word.eq(addresses[depth]),
+            emitter.write_fired.eq(fired),
+        ]
+
+        # While it scans, the emitter's pipeline holds the memories' outputs when it waits.
+        scanning = Signal()
+        m.d.comb += [
+            emitter.i_word.eq(word),
+            emitter.states.eq(state.data if u == 1 else state.data.as_value()),
+        ]
+        if p.record_bits:
+            m.d.comb += emitter.records.eq(record.data if u == 1 else record.data.as_value())
+        step_word = Signal()
+        m.d.comb += step_word.eq(issue | (emitter.i_valid & emitter.i_ready))
+        with m.If(step_word):
+            m.d.sync += word.eq(word + 1)
+        hold = scanning & ~emitter.i_ready
+        m.d.comb += state.en.eq(~hold)
+        if p.record_bits:
+            m.d.comb += record.en.eq(~hold)
+
+        at_rest = Signal()
+        with m.FSM():
+            with m.State("Rest"):
+                m.d.comb += [
+                    at_rest.eq(1),
+                    fetch.run.eq(~self.step.start),
+                    state.addr.eq(self.probe_slot[bits_for(u) :]),
+                ]
+                m.d.sync += [number.eq(0), mask.eq(self.step.mask), clear.eq(self.step.clear)]
+                with m.If(self.step.start):
+                    m.next = "Seek-Update"
+            with m.State("Seek-Update"):
+                m.d.sync += [word.eq(firsts), end.eq(lasts), number.eq(number + 1)]
+                with m.If(finished):
+                    m.next = "Drain"
+                with m.Elif(wanted):
+                    m.next = "Update"
+            with m.State("Update"):
+                m.d.comb += issue.eq(1)
+                with m.If(word == end):
+                    m.next = "Seek-Update"
+            with m.State("Drain"):
+                m.d.sync += number.eq(0)
+                with m.If(~passing.any()):
+                    m.next = "Seek-Scan"
+                    with m.If(clear):
+                        m.next = "Rest"
+            with m.State("Seek-Scan"):
+                m.d.comb += [fetch.run.eq(1), scanning.eq(1)]
+                with m.If(emitter.i_ready):
+                    m.d.sync += [word.eq(firsts), end.eq(lasts), number.eq(number + 1)]
+                    with m.If(finished):
+                        m.next = "Send"
+                    with m.Elif(wanted):
+                        m.next = "Scan"
+            with m.State("Scan"):
+                m.d.comb += [fetch.run.eq(1), scanning.eq(1), emitter.i_valid.eq(1)]
+                with m.If(emitter.i_ready & (word == end)):
+                    m.next = "Seek-Scan"
+            with m.State("Send"):
+                m.d.comb += [fetch.run.eq(1), scanning.eq(1)]
+                with m.If(~emitter.busy):
+                    m.next = "Rest"
+
+        probe = state.data if u == 1 else state.data.as_value()
+        if u > 1:
+            lane = Signal(bits_for(u))
+            m.d.sync += lane.eq(self.probe_slot[: bits_for(u)])
+            probe = Array(state.data[k] for k in range(u))[lane]
+        m.d.sync += self.probe.as_value().eq(probe)
+        m.d.comb += self.idle.eq(at_rest & ~fetch.busy & ~sums.busy & ~self.i.valid)
+        return m

@@ -1,0 +1,131 @@
+"""Sends what the neurons of a core have to say after an update."""
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from hdl.arithmetic import saturate
+from hdl.neuron.ports import emission_layout
+from hdl.neuron.update import record_layout, state_layout
+from hdl.params.neuron import CoreParams, Emit, bits_for
+
+__all__ = ["Emitter"]
+
+
+class Emitter(wiring.Component):
+    """Remembers which neurons of a state word may send; later sends them one by one, in order.
+
+    Latency: 4 cycles from a scanned word to its first event; a word without events takes one
+    cycle, a word with n of them n cycles. Stalls on `o` hold the scan.
+
+    Parameters
+    ----------
+    params : the core.
+
+    Members
+    -------
+    write, write_word, write_fired : store which neurons of a word may send.
+    i_valid, i_ready, i_word : the word to scan; its state and record are read at the same time,
+        and the reads hold their data while `i_ready` is low.
+    states, records : what these reads gave, one cycle after the word.
+    o : events.
+    busy : level, a scanned word is not done with.
+    """
+
+    def __init__(self, params: CoreParams):
+        p = self.params = params
+        u = p.update_lanes
+        super().__init__(
+            {
+                "write": In(1),
+                "write_word": In(bits_for(p.state_words)),
+                "write_fired": In(u),
+                "i_valid": In(1),
+                "i_ready": Out(1),
+                "i_word": In(bits_for(p.state_words)),
+                "states": In(u * p.state_bits),
+                "records": In(u * p.record_bits),
+                "o": Out(stream.Signature(emission_layout(p))),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        p = self.params
+        u = p.update_lanes
+        m.submodules.fired = memory = Memory(shape=u, depth=p.state_words, init=[])
+        write, fired = memory.write_port(), memory.read_port()
+        m.d.comb += [
+            write.addr.eq(self.write_word),
+            write.data.eq(self.write_fired),
+            write.en.eq(self.write),
+            fired.addr.eq(self.i_word),
+        ]
+
+        # Read: the word's memory outputs are there.
+        read = Signal()
+        read_word = Signal.like(self.i_word)
+        # Hold: a word whose neurons are sent, `left` of them.
+        left = Signal(u)
+        word = Signal.like(self.i_word)
+        states = Signal.like(self.states)
+        records = Signal.like(self.records)
+        # Pick: one neuron.
+        picked = Signal()
+        slot = Signal(bits_for(p.slots))
+        state = Signal(state_layout(p))
+        record = Signal(record_layout(p))
+
+        payload_ready = Signal()
+        pick_ready = ~picked | payload_ready
+        last = (left & (left - 1)[:u]) == 0
+        hold_ready = (left == 0) | (last & pick_ready)
+        m.d.comb += [self.i_ready.eq(~read | hold_ready), fired.en.eq(self.i_ready)]
+        with m.If(self.i_ready):
+            m.d.sync += [read.eq(self.i_valid), read_word.eq(self.i_word)]
+
+        lane = Signal(bits_for(u))
+        for k in reversed(range(u)):
+            with m.If(left[k]):
+                m.d.comb += lane.eq(k)
+        with m.If(hold_ready):
+            m.d.sync += [
+                left.eq(Mux(read, fired.data, 0)),
+                word.eq(read_word),
+                states.eq(self.states),
+                records.eq(self.records),
+            ]
+        with m.Elif(pick_ready):
+            m.d.sync += left.eq(left & (left - 1)[:u])
+        with m.If(pick_ready):
+            m.d.sync += [
+                picked.eq(left.any()),
+                slot.eq(word * u + lane),
+                state.eq(Array(states.word_select(k, p.state_bits) for k in range(u))[lane]),
+            ]
+            if p.record_bits:
+                m.d.sync += record.eq(
+                    Array(records.word_select(k, p.record_bits) for k in range(u))[lane]
+                )
+
+        # Payload.
+        fields = {**p.shared, **{name: getattr(record, name) for name in p.table_fields}}
+        value, silent = 1, 0
+        if p.value_bits:
+            shift = fields["value_shift"]
+            half = (1 << shift) >> 1
+            scaled = saturate((state.membrane + half) >> shift, max(p.emission_bits, 1))
+            is_value = fields["emit"] == Emit.VALUE
+            value = Mux(is_value, scaled, Mux(fields["emit"] == Emit.STATE, state.membrane, 1))
+            silent = is_value & (scaled == 0)
+        m.d.comb += payload_ready.eq(~self.o.valid | self.o.ready)
+        with m.If(payload_ready):
+            m.d.sync += [
+                self.o.valid.eq(picked & ~silent),
+                self.o.p.slot.eq(slot),
+                self.o.p.value.eq(value),
+            ]
+        m.d.comb += self.busy.eq(read | left.any() | picked | self.o.valid)
+        return m
