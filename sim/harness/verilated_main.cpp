@@ -14,13 +14,14 @@
 #include <unistd.h>
 
 #include "verilated_sym_props.h"
+#include "verilated_syms.h"
 
 #define NV_EXPORT extern "C" __attribute__((visibility("default")))
 
 namespace {
 
 using nervure::Port;
-constexpr size_t OUTPUT_LIMIT = 1 << 20;  // bytes of $display text kept until they are read
+constexpr size_t OUTPUT_LIMIT = 1 << 20;  // bytes of $display text kept, the latest ones
 
 // A signal or memory inside the design. Mirrored by _Variable in verilated_abi.py.
 struct Variable {
@@ -40,6 +41,7 @@ struct Sim {
 #endif
     uint8_t* clock = nullptr;
     uint64_t cycles = 0;
+    bool failed = false;  // an exception left the model half evaluated: it runs no further
     std::string output, error;
     std::vector<std::string> paths;
     std::vector<Variable> variables;
@@ -128,8 +130,26 @@ void nervure_printf(const char* format, ...) {
     const int size = vasprintf(&text, format, arguments);
     va_end(arguments);
     if (size < 0) return;
-    if (current && current->output.size() < OUTPUT_LIMIT) current->output.append(text, size);
+    if (current) {
+        std::string& kept = current->output;
+        if (kept.size() > OUTPUT_LIMIT) kept.erase(0, kept.size() - OUTPUT_LIMIT / 2);
+        kept.append(text, size);
+    }
     std::free(text);
+}
+
+namespace {
+
+// As guarded(), for bodies that evaluate the model: after a failure they refuse to run.
+template <typename Body>
+int evaluated(Sim* sim, Body body) {
+    if (sim->failed) {
+        if (sim->error.rfind("stopped before: ", 0)) sim->error.insert(0, "stopped before: ");
+        return -1;
+    }
+    const int status = guarded(sim, body);
+    sim->failed = status < 0;
+    return status;
 }
 
 // One run of a stream-shaped design. Mirrored by _Stream in verilated_abi.py.
@@ -231,9 +251,12 @@ struct StreamRun {
     void rest() {  // leave both handshakes low
         set_bit(port(s.in_valid), false);
         set_bit(port(s.out_ready), false);
-        sim->low();
+        *sim->clock = 0;
+        sim->model->eval();  // not low(): this moment of the trace belongs to the next cycle
     }
 };
+
+}  // namespace
 
 NV_EXPORT const char* nv_error(Sim* sim) { return sim->error.c_str(); }
 NV_EXPORT uint64_t nv_cycles(Sim* sim) { return sim->cycles; }
@@ -241,10 +264,9 @@ NV_EXPORT const char* nv_output(Sim* sim) { return sim->output.c_str(); }
 NV_EXPORT void nv_clear_output(Sim* sim) { sim->output.clear(); }
 
 // Makes a model and settles it; $readmemh finds its files in data_folder. Check nv_error().
-NV_EXPORT Sim* nv_open(const char* data_folder, uint64_t seed) {
+NV_EXPORT Sim* nv_open(const char* data_folder) {
     Sim* const sim = new Sim;
-    guarded(sim, [&] {
-        sim->context.randSeed(static_cast<int>(seed));
+    evaluated(sim, [&] {
         const int here = data_folder ? open(".", O_RDONLY) : -1;
         if (data_folder && chdir(data_folder) != 0) {
             throw std::runtime_error(std::string{"cannot enter "} + data_folder);
@@ -278,7 +300,7 @@ NV_EXPORT int nv_stop_trace(Sim* sim) {
 NV_EXPORT void nv_close(Sim* sim) {
     nv_stop_trace(sim);
     guarded(sim, [&] {
-        if (sim->model) sim->model->final();
+        if (sim->model && !sim->failed) sim->model->final();
         return 0;
     });
     guarded(sim, [&] {
@@ -299,14 +321,14 @@ NV_EXPORT void nv_set_clock(Sim* sim, int32_t port) {
 }
 
 NV_EXPORT int nv_eval(Sim* sim) {
-    return guarded(sim, [&] {
+    return evaluated(sim, [&] {
         sim->model->eval();
         return 0;
     });
 }
 
 NV_EXPORT int nv_tick(Sim* sim, uint64_t count) {
-    return guarded(sim, [&] {
+    return evaluated(sim, [&] {
         for (; count; --count) {
             if (sim->tracing()) sim->low();  // else the rising edge's evaluation settles the inputs
             sim->high();
@@ -345,7 +367,8 @@ NV_EXPORT const Variable* nv_variables(Sim* sim, uint32_t* count) {
     std::vector<std::pair<std::string, Variable>> found;
     for (const auto& named : *sim->context.scopeNameMap()) {
         const VerilatedScope* const scope = named.second;
-        const std::string prefix = scope->name();
+        std::string prefix = scope->name();  // "TOP.<top module>..." but "TOP.TOP" for the ports
+        if (prefix.rfind("TOP.", 0) == 0) prefix.erase(0, 4);
         if (prefix == "TOP" || !scope->varsp()) continue;
         for (const auto& entry : *scope->varsp()) {
             const VerilatedVar& var = entry.second;
@@ -378,7 +401,7 @@ NV_EXPORT StreamRun* nv_stream_open(Sim* sim, const Stream* stream) {
 }
 // Up to `slice` cycles; returns an Outcome (or -1), and copies the counts back.
 NV_EXPORT int nv_stream_run(StreamRun* run, Stream* stream, uint64_t slice) {
-    const int outcome = guarded(run->sim, [&] {
+    const int outcome = evaluated(run->sim, [&] {
         const int reached = run->run(slice);
         if (reached != RUNNING) run->rest();
         return reached;
