@@ -244,7 +244,7 @@ class VerilatedModel:
     def close(self) -> None:
         """Run the final blocks and free the model; the instance can not be used afterwards."""
         if self._finalizer.alive:
-            close_io(self.io)
+            close_io(self.io, self.clock)
             self._finalizer()
 
     def __enter__(self) -> Self:

@@ -26,6 +26,7 @@ def _memories(module: Any) -> dict[str, dict[str, Any]]:
             "depth": depth,
             "read_ports": values["RD_PORTS"].as_int(),
             "write_ports": values["WR_PORTS"].as_int(),
+            "collisions": _keeps_collisions(values, cell.has_attribute(no_check)),
         }
     return found
 

@@ -18,8 +18,8 @@ SHALLOW = 64
 class Accumulators(wiring.Component):
     """acc += (weight << exponent) * value for every lane of a word; sums are read and cleared.
 
-    Throughput: one word a cycle, any addresses in any order. A word is added at most 3 cycles
-    after it is offered. Sums wrap at `acc_bits`; the mapper makes them wide enough never to.
+    Throughput: one word a cycle, any addresses in any order. A word is added 2 or 3
+    cycles after it is offered. Sums wrap at `acc_bits`; the mapper makes them wide enough never to.
 
     Parameters
     ----------
@@ -53,64 +53,51 @@ class Accumulators(wiring.Component):
         p = self.params
         block = p.groups > SHALLOW
 
-        # Contributions of the word, each with the group that it goes to.
-        amounts, groups = [], []
-        for lane in range(p.lanes):
-            entry = self.word.entries[lane]
-            weight = entry[: p.weight_bits].as_signed()
-            if p.weight_bits == 1:
-                weight = Cat(1, ~entry[0]).as_signed()  # 0 is -1, 1 is +1
-            amount = weight << self.word.exponent if p.exponent_bits else weight
-            amounts.append(amount * self.word.value if p.payload_bits else amount)
-            groups.append(entry[p.weight_bits :] if p.index == "lane" else self.word.group)
-        valid = self.valid
-        if p.payload_bits or p.exponent_bits or block:
-            valid = Signal()
-            m.d.sync += valid.eq(self.valid)
-            width = min(p.acc_bits, max(len(a) for a in amounts))
-            for lane in range(p.lanes):
-                amount = Signal(signed(width), name=f"amount_{lane}")
-                m.d.sync += amount.eq(amounts[lane])
-                amounts[lane] = amount
-                if not block:
-                    group = Signal(p.index_bits, name=f"group_{lane}")
-                    m.d.sync += group.eq(groups[lane])
-                    groups[lane] = group
-        m.d.comb += self.busy.eq(valid)
+        # The word, behind a register if there is more to do than to add its weights: a block
+        # memory's output comes late in the cycle.
+        word, valid = self.word, self.valid
+        if p.payload_bits or p.exponent_bits:
+            word, valid = Signal.like(self.word), Signal()
+            m.d.sync += [word.eq(self.word), valid.eq(self.valid)]
 
-        # The sweep reads one cycle later than it is asked, so that `sums` is a register.
-        sweep = Signal()
-        group = Signal(p.index_bits)
+        # Ask: what to add, and where; or which sums to take.
+        add, sweep = Signal(), Signal()
         part = Signal(len(self.part))
-        m.d.sync += [sweep.eq(self.sweep), group.eq(self.group), part.eq(self.part)]
+        m.d.sync += [add.eq(valid), sweep.eq(self.sweep), part.eq(self.part)]
+        m.d.comb += self.busy.eq(add | (valid if valid is not self.valid else 0))
 
         banks = []
         for lane in range(p.lanes):
+            entry = word.entries[lane]
+            weight = entry[: p.weight_bits].as_signed()
+            if p.weight_bits == 1:
+                weight = Cat(1, ~entry[0]).as_signed()  # 0 is -1, 1 is +1
+            amount = weight << word.exponent if p.exponent_bits else weight
+            amount = amount * word.value if p.payload_bits else amount
+            held = Signal(signed(min(len(amount), p.acc_bits)), name=f"amount_{lane}")
+            address = Signal(p.index_bits, name=f"address_{lane}")
+            target = entry[p.weight_bits :] if p.index == "lane" else word.group
+            target = Mux(self.sweep, self.group, target)
+            m.d.sync += [held.eq(amount), address.eq(target)]
+
             memory = Memory(
                 shape=unsigned(p.acc_bits), depth=p.groups, init=[],
                 attrs={} if block else {"ram_style": "distributed"},
             )  # fmt: skip
             m.submodules[f"bank_{lane}"] = memory
             write = memory.write_port()
-            clear = sweep & (part == lane // p.update_lanes)
             if block:
                 read = memory.read_port(transparent_for=(write,))
-                added = Signal(p.index_bits, name=f"added_{lane}")
-                m.d.sync += added.eq(groups[lane])
-                m.d.comb += [
-                    read.addr.eq(Mux(self.sweep, self.group, groups[lane])),
-                    write.addr.eq(Mux(sweep, group, added)),
-                ]
+                m.d.comb += read.addr.eq(target)
             else:
                 read = memory.read_port(domain="comb")
-                m.d.comb += [
-                    read.addr.eq(Mux(sweep, group, groups[lane])),
-                    write.addr.eq(read.addr),
-                ]
-            total = (read.data.as_signed() + amounts[lane])[: p.acc_bits]
+                m.d.comb += read.addr.eq(address)
+            clear = sweep & (part == lane // p.update_lanes)
+            total = (read.data.as_signed() + held)[: p.acc_bits]
             m.d.comb += [
+                write.addr.eq(address),
                 write.data.eq(Mux(sweep, 0, total)),
-                write.en.eq(clear | valid),
+                write.en.eq(clear | add),
             ]
             banks.append(read.data)
 

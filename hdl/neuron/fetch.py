@@ -16,8 +16,9 @@ __all__ = ["Fetch"]
 class Fetch(wiring.Component):
     """Reads the row of each event from the synapse memory, one word a cycle without gaps.
 
-    Latency: 3 cycles from event to word (4 with a pointer table). The words can't be stalled; a
-    row takes as many cycles as it has words, a row of no words takes one cycle.
+    Latency: 2 cycles from event to word (3 with a pointer table); the word comes straight from
+    block memory. Words can't be stalled; a row takes as many cycles as it has words, a row of no
+    words takes one cycle.
 
     Parameters
     ----------
@@ -109,23 +110,14 @@ class Fetch(wiring.Component):
             m.d.comb += [header.addr.eq(address), header.en.eq(reading)]
             configure(m, header_write, self.config, Memory.SYNAPSE_HEADER)
 
-        # A register behind the block RAM: its own clock-to-output takes most of a cycle.
-        read = Signal()
         read_group = Signal.like(group)
-        read_value = Signal.like(value)
-        m.d.sync += [
-            read.eq(reading),
-            read_group.eq(group),
-            read_value.eq(value),
-            self.valid.eq(read),
-            self.word.entries.eq(entries.data),
-            self.word.value.eq(read_value),
-        ]
+        m.d.sync += [self.valid.eq(reading), read_group.eq(group), self.word.value.eq(value)]
+        m.d.comb += self.word.entries.eq(entries.data)
         if p.index == "word":
-            m.d.sync += self.word.group.eq(header.data[: p.index_bits])
+            m.d.comb += self.word.group.eq(header.data[: p.index_bits])
         else:
-            m.d.sync += self.word.group.eq(read_group)
+            m.d.comb += self.word.group.eq(read_group)
         if p.exponent_bits:
-            m.d.sync += self.word.exponent.eq(header.data[p.header_bits - p.exponent_bits :])
-        m.d.comb += self.busy.eq(looking_up | reading | read | self.valid)
+            m.d.comb += self.word.exponent.eq(header.data[p.header_bits - p.exponent_bits :])
+        m.d.comb += self.busy.eq(looking_up | reading | self.valid)
         return m

@@ -342,6 +342,9 @@ NV_EXPORT int nv_tick(Sim* sim, uint64_t count) {
     });
 }
 
+// nv_tick of one cycle, for callers that count nanoseconds.
+NV_EXPORT int nv_step(Sim* sim) { return nv_tick(sim, 1); }
+
 NV_EXPORT int nv_start_trace(Sim* sim, const char* path) {
     return guarded(sim, [&] {
 #ifdef NERVURE_TRACE

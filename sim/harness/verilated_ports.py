@@ -1,5 +1,6 @@
 """Ports of a running model as attributes, and its clock."""
 
+import ctypes
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -91,11 +92,16 @@ def make_io(model: "VerilatedModel", cells: Mapping[str, Any]) -> Io:
     return type("Io", (Io,), members)()
 
 
-def close_io(io: Io) -> None:
-    """Take the ports away: their memory is about to be freed."""
+def close_io(io: Io, clock: "Clock") -> None:
+    """Take the ports and the clock away: their memory is about to be freed."""
     for name in io._model.ports:
         delattr(type(io), name)
     type(io)._inputs = {}
+    clock._step = _refuse_step
+
+
+def _refuse_step(handle: Any) -> int:
+    return -1
 
 
 class Clock:
@@ -110,27 +116,30 @@ class Clock:
     def __init__(self, model: "VerilatedModel", name: str) -> None:
         self.name = name
         self._model = model
-        self._step = model._library.nv_tick
+        # One cycle a call is the hot path of Python loops: no conversion of arguments.
+        self._step: Callable[[Any], int] = _refuse_step
+        self._handle = ctypes.c_void_p(model._handle)
         number = model._numbers.get(name)
         self._present = number is not None
         if self._present:
             if model.ports[name].width != 1 or not model.ports[name].is_input:
                 raise SimulationError(f"{model.built.top}: clock {name} must be a 1-bit input")
             model._library.nv_set_clock(model._handle, number)
+            self._step = model._library.nv_step
 
     def tick(self, n: int = 1) -> None:
         """Run ``n`` cycles: a rising edge that sees the inputs as set, then a falling edge."""
+        if n == 1 and self._step(self._handle) == 0:
+            self._model._dirty = False
+            return
         model = self._model
-        if n != 1 or not self._present:
-            self.require()
-            if n < 0:
-                raise ValueError(f"clock.tick: cycles must be at least 0, not {n}")
         handle = model._open()
-        while n > _SLICE:
-            model._check(self._step(handle, _SLICE))
+        self.require()
+        if n < 0:
+            raise ValueError(f"clock.tick: cycles must be at least 0, not {n}")
+        while n > 0:  # in slices, so that Ctrl-C works
+            model._check(model._library.nv_tick(handle, min(n, _SLICE)))
             n -= _SLICE
-        if self._step(handle, n):
-            raise model._fail()
         model._dirty = False
 
     def require(self) -> None:
