@@ -1,0 +1,217 @@
+"""All weights into one layer as integers: a common scale, and a power of two per connection.
+
+The hardware sums (weight << exponent) * value of every connection into one accumulator, so their
+scales may differ by powers of two only. Each connection is an effective real matrix per unit of
+its source's integer value (w * payload_scale; spikes have payload_scale 1). The common scale is
+taken from the connections' own best scales, divided by 1, 3, ... 15, whichever leaves the least
+sum of relative squared errors; so grids whose scales are in a ratio of 2**k stay exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from hdl.params.errors import UserError
+from mapping.graph import Connection
+from mapping.report import WeightReport
+from mapping.scales import ODD, SAMPLE, Flat, exact_scale, integer_range, integers, scales
+from mapping.settings import Width, weight_width
+
+__all__ = ["Incoming", "IntegerWeights", "common_scale", "quantise_connection"]
+
+#: Relative squared error below which integers count as exact (float32 rounding is 2**-48).
+EXACT = 1e-9
+MOST_EXPONENT = 15
+
+
+@dataclass(frozen=True, eq=False)
+class Incoming:
+    """A connection with its payload scale and its weight width."""
+
+    connection: Connection
+    payload: float
+    width: Width
+
+    @property
+    def name(self) -> str:
+        return self.connection.node or f"{self.connection.source}->{self.connection.target}"
+
+    def flat(self) -> Flat:
+        """Effective weights, grouped by target neuron."""
+        matrix = sparse.coo_array(self.connection.matrix)
+        keep = matrix.data != 0
+        value = matrix.data[keep].astype(float) * self.payload
+        bits, ternary = weight_width(self.width)
+        if bits == 1 and len(value) < matrix.shape[0] * matrix.shape[1]:
+            zeros = matrix.shape[0] * matrix.shape[1] - len(value)
+            raise UserError(
+                f"{self.name}: binary weights need a full matrix, but {zeros} weights are 0; "
+                "use 'ternary' for it"
+            )
+        low, high = integer_range(bits, ternary)
+        n = len(value)
+        return Flat(
+            value,
+            matrix.coords[0][keep].astype(int),
+            matrix.shape[0],
+            np.full(n, float(low)),
+            np.full(n, float(high)),
+            bits == 1,
+        )
+
+
+def _layer(flat: Flat) -> Flat:
+    return Flat(flat.value, np.zeros(len(flat.value), int), 1, flat.low, flat.high, flat.binary)
+
+
+def _relative_error(flat: Flat, scale: np.ndarray) -> float:
+    error = flat.value - integers(flat, scale) * scale[flat.group]
+    energy = float((flat.value**2).sum())
+    return float((error**2).sum()) / energy if energy else 0.0
+
+
+def _best_exponent(flat: Flat, scale: np.ndarray, around: int) -> tuple[int, float]:
+    """The power of two (may be negative) with the least relative error."""
+    tried = [(_relative_error(flat, scale * 2.0**e), e) for e in (around, around - 1, around + 1)]
+    error, e = min(tried, key=lambda pair: pair[0])
+    return e, error
+
+
+def _base(flats: list[Flat], clip: str) -> tuple[float, list[int]]:
+    """Common scale of several connections (each as one group) and their exponents."""
+    own = [float(scales(f, clip)[0][0]) for f in flats]
+    if len(flats) == 1:
+        return own[0], [0]
+    probe = [
+        f.take(np.linspace(0, len(f.value) - 1, SAMPLE // 8).astype(int))
+        if len(f.value) > SAMPLE // 8
+        else f
+        for f in flats
+    ]
+    best, chosen, exponents = np.inf, own[0], [0] * len(flats)
+    for base in [g / k for k in ODD for g in own]:
+        pairs = [
+            _best_exponent(f, np.array([base]), int(np.floor(np.log2(g / base) + 0.5)))
+            for f, g in zip(probe, own, strict=True)
+        ]
+        error = sum(e for _, e in pairs)
+        if error < best * 0.99:
+            best, chosen, exponents = error, base, [e for e, _ in pairs]
+        if best < EXACT:
+            break
+    least = max(min(exponents), max(exponents) - MOST_EXPONENT)
+    return chosen * 2.0**least, [max(e - least, 0) for e in exponents]
+
+
+def common_scale(
+    incoming: list[Incoming], size: int, per_neuron: bool, comparable: bool, clip: str
+) -> tuple[np.ndarray, list[int]]:
+    """Scale per target neuron [size] and exponent per connection.
+
+    comparable: the membranes are read, so they need one scale. Otherwise, scales per neuron are
+    also taken where the layer has no exact scale but every neuron has one (a trained grid times a
+    gain per neuron).
+    """
+    flats = [i.flat() for i in incoming]
+    full = [f for f in flats if len(f.value)]
+    if not full:
+        return np.ones(size), [0] * len(incoming)
+    base, found = _base([_layer(f) for f in full], clip)
+    exponents, at = [], iter(found)
+    for f in flats:
+        exponents.append(next(at) if len(f.value) else 0)
+    common = np.full(size, base)
+    worst = max(_relative_error(f, common * 2.0**e) for f, e in zip(full, found, strict=True))
+    if comparable or worst < EXACT:
+        return common, exponents
+    rows = Flat(
+        np.concatenate([f.value * 2.0**-e for f, e in zip(full, found, strict=True)]),
+        np.concatenate([f.group for f in full]),
+        size,
+        np.concatenate([f.low for f in full]),
+        np.concatenate([f.high for f in full]),
+        all(f.binary for f in full),
+    )
+    used = np.bincount(rows.group, minlength=size) > 0
+    if per_neuron:
+        return np.where(used, scales(rows, clip)[0], base), exponents
+    exact = _exact_rows(rows)
+    return (common if exact is None else np.where(used, exact, base)), exponents
+
+
+def _exact_rows(rows: Flat) -> np.ndarray | None:
+    """An exact scale for every neuron [size], or None."""
+    order = np.argsort(rows.group, kind="stable")
+    starts = np.searchsorted(rows.group[order], np.arange(rows.groups + 1))
+    found = np.ones(rows.groups)
+    for g in range(rows.groups):
+        if starts[g] < starts[g + 1]:
+            scale = exact_scale(rows.take(order[starts[g] : starts[g + 1]], one_group=True))
+            if scale is None:
+                return None
+            found[g] = scale
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerWeights:
+    """A connection in integers: matrix, csr int64 [target size, source size], without zeros.
+
+    real: the matrix that the integers stand for, in the model's own units.
+    """
+
+    matrix: Any
+    real: Any
+    bits: int
+    exponent: int
+    report: WeightReport
+
+
+def quantise_connection(
+    incoming: Incoming, scale: np.ndarray, exponent: int | None
+) -> IntegerWeights:
+    """Integers for a given scale per target neuron [size]; exponent None: the best one."""
+    c, flat = incoming.connection, incoming.flat()
+    n = len(flat.value)
+    if exponent is None:
+        exponent = 0
+        if n:
+            tried = [(_relative_error(flat, scale * 2.0**e), e) for e in range(MOST_EXPONENT + 1)]
+            exponent = min(tried)[1]
+    grid = scale * 2.0**exponent
+    k = integers(flat, grid)
+    ideal = np.rint(flat.value / grid[flat.group])
+    clipped = 0 if flat.binary else int(((ideal < flat.low) | (ideal > flat.high)).sum())
+    error = _relative_error(flat, grid)
+    exact = error < EXACT
+    bits, _ = weight_width(incoming.width)
+    if exact and bits > 2:
+        top = max(k.max(initial=0), -k.min(initial=0) - 1, 1)
+        bits = min(bits, int(top).bit_length() + 1)
+    coords = sparse.coo_array(c.matrix)
+    keep = coords.data != 0
+    row, column = coords.coords[0][keep], coords.coords[1][keep]
+    matrix = sparse.csr_array((k.astype(np.int64), (row, column)), shape=c.matrix.shape)
+    matrix.eliminate_zeros()
+    real = sparse.csr_array(
+        (k * grid[flat.group] / incoming.payload, (row, column)), shape=c.matrix.shape
+    )
+    report = WeightReport(
+        node=incoming.name,
+        source=c.source,
+        target=c.target,
+        bits=bits,
+        scale=float(scale.min() / incoming.payload),
+        largest_scale=float(scale.max() / incoming.payload),
+        exponent=exponent,
+        synapses=int(matrix.nnz),
+        density=matrix.nnz / max(c.matrix.shape[0] * c.matrix.shape[1], 1),
+        clipped=clipped,
+        exact=exact,
+        sqnr_db=None if exact or not n else float(-10 * np.log10(error)),
+    )
+    return IntegerWeights(matrix, real, bits, exponent, report)
