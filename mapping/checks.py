@@ -17,8 +17,8 @@ def graph_problems(graph: Graph) -> list[str]:
     """One line for every reason why the Graph can't become a Program."""
     problems = []
     levels = {i.name: 0 for i in graph.inputs}
-    sizes = {i.name: i.size for i in (*graph.inputs, *graph.layers)}
-    names = [i.name for i in (*graph.inputs, *graph.layers)]
+    sizes = {i.name: i.size for i in graph.inputs} | {p.name: p.size for p in graph.layers}
+    names = [i.name for i in graph.inputs] + [p.name for p in graph.layers]
     for name in sorted({n for n in names if names.count(n) > 1}):
         problems.append(f"{name}: the name is used twice; rename one of the nodes")
     for p in graph.layers:

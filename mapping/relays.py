@@ -39,7 +39,7 @@ def _relay(name: str, size: int, level: int, spiking: bool) -> Layer:
 def unroll_delays(graph: Graph, graded_inputs: bool) -> Graph:
     """An equal Graph whose connections have delay 0 (to a later level) or 1 (to none later)."""
     levels = {i.name: 0 for i in graph.inputs} | {p.name: p.level for p in graph.layers}
-    sizes = {i.name: i.size for i in (*graph.inputs, *graph.layers)}
+    sizes = {i.name: i.size for i in graph.inputs} | {p.name: p.size for p in graph.layers}
     spiking = {i.name: not graded_inputs for i in graph.inputs}
     spiking |= {p.name: p.spiking for p in graph.layers}
     layers = list(graph.layers)
