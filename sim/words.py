@@ -1,0 +1,170 @@
+"""Words of the host port, packed and unpacked: flits, steps, memory contents, state reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hdl.params.host import HostOp, ReplyOp
+from hdl.params.neuron import CoreParams
+from hdl.params.noc import ConfigOp, Memory
+from mapping.mapped import Mapped
+
+__all__ = [
+    "cores",
+    "event_body",
+    "flit_words",
+    "item_bits",
+    "load_words",
+    "probe_words",
+    "signed",
+    "split_marks",
+    "state_chunks",
+    "state_replies",
+    "step_words",
+    "u64",
+    "used_slots",
+]
+
+
+def u64(value: ArrayLike) -> np.ndarray:
+    """As uint64."""
+    return np.asarray(value, dtype=np.uint64)
+
+
+def flit_words(
+    mapped: Mapped, body: ArrayLike, rows: ArrayLike, columns: ArrayLike, kind: int = 0
+) -> np.ndarray:
+    """Flits as uint64; `body` must fit."""
+    flit = mapped.mesh.flit
+    shift = flit.body_bits
+    word = u64(body) | u64(kind << shift)
+    word = word | u64(rows) << u64(shift + 1)
+    return word | u64(columns) << u64(shift + 1 + flit.rows_bits)
+
+
+def event_body(mapped: Mapped, tag: ArrayLike, value: ArrayLike) -> np.ndarray:
+    """Bodies of events."""
+    flit = mapped.mesh.flit
+    mask = (1 << flit.value_bits) - 1
+    return u64(np.asarray(value, dtype=np.int64) & mask) | u64(tag) << u64(flit.value_bits)
+
+
+def step_words(mapped: Mapped, masks: ArrayLike, clear: bool = False) -> np.ndarray:
+    """STEP words."""
+    op = HostOp.STEP << mapped.host.body_bits
+    return u64(masks) | u64(op | int(clear) << mapped.host.levels)
+
+
+def cores(mapped: Mapped) -> Iterator[tuple[int, CoreParams]]:
+    """The tiles that have a core."""
+    return ((t, core) for t, core in enumerate(mapped.mesh.cores) if core is not None)
+
+
+def config_words(mapped: Mapped, tile: int, bodies: np.ndarray) -> np.ndarray:
+    """Configuration flits to a tile."""
+    y, x = divmod(tile, mapped.mesh.flit.width)
+    return flit_words(mapped, bodies, 2 << y, 1 << x, kind=1)
+
+
+def select(memory: Memory, address: int = 0) -> int:
+    """Body that makes an item the next one to write or read."""
+    return ConfigOp.SELECT | int(memory) << 2 | address << 5
+
+
+def item_bits(core: CoreParams, memory: Memory, mapped: Mapped) -> int:
+    """Width of an item of a memory."""
+    return {
+        Memory.SYNAPSE: core.entry_bits,
+        Memory.SYNAPSE_HEADER: core.header_bits,
+        Memory.POINTER: core.pointer_bits,
+        Memory.PARAMETER: core.record_bits,
+        Memory.ROUTE: mapped.mesh.flit.route_bits,
+        Memory.STATE: core.state_bits,
+    }[memory]
+
+
+def load_words(mapped: Mapped) -> np.ndarray:
+    """Words that fill all memories of all cores."""
+    chunk = mapped.mesh.flit.chunk_bits
+    parts = []
+    for tile, core in cores(mapped):
+        images = mapped.images[tile]
+        assert images is not None
+        for memory, items in sorted(images.items()):
+            chunks = -(-item_bits(core, memory, mapped) // chunk)
+            whole = np.array(items, dtype=object if chunks * chunk > 63 else np.int64)
+            bodies = np.empty((len(items), chunks), dtype=np.uint64)
+            for k in range(chunks):
+                part = (whole >> (k * chunk)) & ((1 << chunk) - 1)
+                op = ConfigOp.COMMIT if k == chunks - 1 else ConfigOp.SHIFT
+                bodies[:, k] = part.astype(np.uint64) << np.uint64(2) | np.uint64(op)
+            stream = np.concatenate([[np.uint64(select(memory))], bodies.reshape(-1)])
+            parts.append(config_words(mapped, tile, stream))
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
+
+
+def state_chunks(mapped: Mapped, core: CoreParams) -> int:
+    """Replies that one neuron's state takes."""
+    return -(-core.state_bits // mapped.mesh.flit.chunk_bits)
+
+
+def used_slots(mapped: Mapped, tile: int) -> np.ndarray:
+    """The slots of a tile where neurons live, ascending."""
+    return np.sort(np.concatenate([slot[where == tile] for where, slot in mapped.slots.values()]))
+
+
+def probe_words(mapped: Mapped) -> np.ndarray:
+    """Reads of all neurons' states, in order of slots, a STEP after each core."""
+    parts = []
+    for tile, core in cores(mapped):
+        count = state_chunks(mapped, core)
+        k = np.arange(count)
+        reads = u64(ConfigOp.READ | k << 2 | (k == count - 1) << 6)
+        for run in np.split(slots := used_slots(mapped, tile), _gaps(slots)):
+            jump = u64([select(Memory.STATE, int(run[0]))])
+            parts.append(config_words(mapped, tile, np.append(jump, np.tile(reads, len(run)))))
+        parts.append(step_words(mapped, [0]))
+    return np.concatenate(parts)
+
+
+def _gaps(slots: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(np.diff(slots) > 1) + 1
+
+
+def split_marks(mapped: Mapped, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(is a MARK, MARKs before it) of each word."""
+    mark = (words >> u64(mapped.host.body_bits)) & u64(1) == u64(ReplyOp.MARK)
+    return mark, np.cumsum(mark) - mark
+
+
+def signed(value: np.ndarray, bits: int) -> np.ndarray:
+    half = np.int64(1) << np.int64(bits - 1)
+    return ((value.astype(np.int64) & ((1 << bits) - 1)) ^ half) - half
+
+
+def state_replies(
+    mapped: Mapped,
+    core: CoreParams,
+    tile: int,
+    probes: dict[str, dict[str, np.ndarray]],
+    samples: int,
+) -> np.ndarray:
+    """Reply bodies [samples, neurons * chunks] that `probe_words` finds in a core."""
+    formats, chunk = mapped.program.formats, mapped.mesh.flit.chunk_bits
+    state = np.zeros((samples, core.slots), dtype=np.uint64)
+    for name, (where, slot) in mapped.slots.items():
+        here = where == tile
+        for key, bits, shift in (
+            ("membrane", formats.membrane_bits, 0),
+            ("current", formats.current_bits, formats.membrane_bits),
+        ):
+            if bits:
+                value = np.asarray(probes[name][key]).reshape(samples, -1)[:, here]
+                state[:, slot[here]] |= u64(value & ((1 << bits) - 1)) << u64(shift)
+    state = state[:, used_slots(mapped, tile)]
+    count = state_chunks(mapped, core)
+    parts = [state >> u64(k * chunk) & u64((1 << chunk) - 1) for k in range(count)]
+    return np.stack(parts, axis=2).reshape(samples, -1)
