@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -55,15 +56,26 @@ def _error_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 
 
-def run_tool(name: str, argv: Sequence[str], *, cwd: Path, log: Path, append: bool = False) -> None:
+def run_tool(
+    name: str, argv: Sequence[str], *, cwd: Path, log: Path, python_path: Path | None = None
+) -> None:
     """Run `argv` in `cwd`, output to `log`; `CheckFailed` with the tool's error line if it fails.
 
-    WebAssembly tools see a private /tmp, so hand file names over relative to `cwd`.
+    `python_path` is put first on the tool's PYTHONPATH. WebAssembly tools see a private /tmp, so
+    hand file names over relative to `cwd`.
     """
-    with log.open("a" if append else "w") as out:
+    env = dict(os.environ)
+    if python_path is not None:
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(python_path), env.get("PYTHONPATH")]))
+    with log.open("w") as out:
         try:
             process = subprocess.Popen(
-                argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+                argv,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
             )
         except FileNotFoundError as error:
             raise ToolMissing(f"{name} cannot be started: {argv[0]} is not there") from error

@@ -25,12 +25,15 @@ VARIANTS = {
     "dff": "-nowidelut -dff",
     "default-dff": "-dff",
     "nocarry": "-nowidelut -noccu2",
+    "plain": "-nowidelut",
 }
-"""Options of `synth_ecp5` by the name used here. (`-abc9` and `-retime` change nothing in
-Yosys 0.70: the pass always runs abc9 and has no retiming left.)"""
+"""Options of `synth_ecp5` by the name used here; all but `plain` also move registers into block
+RAM (`outreg`). (`-abc9` and `-retime` change nothing in Yosys 0.70: the pass always runs abc9 and
+has no retiming left.)"""
 
 _EXPLODED_BITS = 256
 _JOB = Path(__file__).with_name("yosys_job.py")
+_CODE = (_JOB, Path(__file__).with_name("outreg.py"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,9 @@ class Memory:
     dpr16x4: int = 0
     ff: int = 0
     rom: bool = False
+    collisions: bool = False
+    output_register: bool = False
+    no_output_register_because: str = ""
 
     @property
     def became(self) -> str:
@@ -64,11 +70,23 @@ class Memory:
         """Whether it costs a flip-flop a bit although it is too large for that."""
         return self.ff >= _EXPLODED_BITS
 
+    def _notes(self) -> str:
+        """What makes a block RAM fast or slow, large or small."""
+        notes = ", with output register" if self.output_register else ""
+        if self.no_output_register_because:
+            notes = f", slow output: {self.no_output_register_because}"
+        if self.collisions:
+            notes += (
+                "; logic keeps the old word when it is read and written at once (Memory(attrs="
+                "{'no_rw_check': 1}) drops it where that cannot happen)"
+            )
+        return notes
+
     def sentence(self) -> str:
         """One line for people."""
         size = f"{self.name}: {self.depth} x {self.width} = {self.bits} bits"
         if self.dp16kd:
-            return f"{size} in {self.dp16kd} block RAM"
+            return f"{size} in {self.dp16kd} block RAM{self._notes()}"
         if self.dpr16x4:
             return f"{size} in {self.dpr16x4} LUT RAM cells (16 x 4)"
         if self.exploded:
@@ -162,26 +180,32 @@ def synthesise(
             raise UserError(f"variant '{name}' is unknown; use one of {', '.join(VARIANTS)}")
     out_dir.mkdir(parents=True, exist_ok=True)
     files = sources + [extra for path in sources for extra in data_files(path)]
-    content = cache.digest_files([*files, _JOB])
+    content = cache.digest_files([*files, *_CODE])
     netlists = []
     for name in variants:
-        key = cache.digest("yosys", content, top or "", VARIANTS[name], version)
+        key = cache.digest("yosys", content, top or "", VARIANTS[name], name == "plain", version)
         place = cache.folder("netlist", key)
         if fresh or not (place / "statistics.json").is_file():
             with heartbeat(f"Yosys ({name})", progress):
                 log = out_dir.resolve() / f"{name}.yosys.log"
-                _run(sources, top, VARIANTS[name], place=place, log=log)
+                _run(sources, top, name, place=place, log=log)
         netlists.append(_collect(place, out_dir, name))
     return netlists
 
 
-def _run(sources: Sequence[Path], top: str | None, options: str, *, place: Path, log: Path) -> None:
+def _run(sources: Sequence[Path], top: str | None, variant: str, *, place: Path, log: Path) -> None:
     """Run Yosys in a scratch folder and move the outcome to `place`."""
     with tempfile.TemporaryDirectory(prefix="nervure-") as scratch:
         work = Path(scratch)
-        text = json.dumps({"sources": [str(p) for p in sources], "top": top, "options": options})
-        (work / "job.json").write_text(text)
-        run_tool("Yosys", [sys.executable, str(_JOB), "job.json"], cwd=work, log=log)
+        job = {
+            "sources": [str(path) for path in sources],
+            "top": top,
+            "options": VARIANTS[variant],
+            "output_registers": variant != "plain",
+        }
+        (work / "job.json").write_text(json.dumps(job))
+        command = [sys.executable, "-m", "codesign.synth.yosys_job", "job.json"]
+        run_tool("Yosys", command, cwd=work, log=log, python_path=_JOB.parents[2])
         names = ("netlist.json", "statistics.json")
         cache.store(place, {**{name: work / name for name in names}, "log": log})
 

@@ -1,4 +1,4 @@
-"""The Yosys run itself: started as a script in its own process, reads one JSON job file.
+"""The Yosys run itself: started as a module in its own process, reads one JSON job file.
 
 Yosys logs to standard output and holds its memory, so it never runs in the caller's process.
 The flow is `synth_ecp5`, stopped before and after the memory mapping to see what each memory
@@ -10,6 +10,16 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
+
+from codesign.synth.outreg import absorb
+
+_CELL = re.compile(r"(.+)\.\d+\.\d+")
+
+
+def _belongs(cell: str, memory: str) -> bool:
+    """Whether a RAM cell holds part of this memory."""
+    match = _CELL.fullmatch(cell)
+    return match is not None and match[1] == memory
 
 
 def _memories(module: Any) -> dict[str, dict[str, Any]]:
@@ -26,9 +36,16 @@ def _memories(module: Any) -> dict[str, dict[str, Any]]:
             "depth": depth,
             "read_ports": values["RD_PORTS"].as_int(),
             "write_ports": values["WR_PORTS"].as_int(),
-            "collisions": _keeps_collisions(values, cell.has_attribute(no_check)),
+            "collisions": _keeps_collisions(values),
         }
     return found
+
+
+def _keeps_collisions(values: dict[str, Any]) -> bool:
+    """Whether a clocked read port must return the old word when that word is being written."""
+    clocked = "1" in values["RD_CLK_ENABLE"].as_string()
+    written = values["WR_PORTS"].as_int() > 0
+    return clocked and written and "0" in values["RD_COLLISION_X_MASK"].as_string()
 
 
 def _mapped(module: Any, before: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -36,9 +53,9 @@ def _mapped(module: Any, before: dict[str, dict[str, Any]]) -> list[dict[str, An
     left = _memories(module)
     cells: dict[str, list[str]] = {}
     for cell in module.cells_.values():
-        match = re.fullmatch(r"\\?(.+)\.\d+\.\d+", cell.name.str())
-        if match and match[1] in before:
-            cells.setdefault(match[1], []).append(cell.type.str().lstrip("\\"))
+        owner = _CELL.fullmatch(cell.name.str().lstrip("\\"))
+        if owner and owner[1] in before:
+            cells.setdefault(owner[1], []).append(cell.type.str().lstrip("\\"))
     rows = []
     for name, memory in before.items():
         types = cells.get(name, [])
@@ -84,10 +101,17 @@ def main(job_path: str) -> None:
     run("setattr -unset src =t:* =w:*")  # where the sources stood is no part of the result
     run("setattr -mod -unset src =*")
     run("write_json netlist.json")
+    netlist = json.loads(Path("netlist.json").read_text())
+    mapped = netlist["modules"][top]
+    outcome = absorb(mapped) if job["output_registers"] else {}
+    Path("netlist.json").write_text(json.dumps(netlist, separators=(",", ":")))
+    for row in memories:
+        said = [text for name, text in outcome.items() if _belongs(name, row["name"])]
+        row["output_register"] = bool(said) and not any(said)
+        row["no_output_register_because"] = next((text for text in said if text), "")
     cells: dict[str, int] = {}
-    for cell in design.top_module().cells_.values():
-        kind = cell.type.str().lstrip("\\")
-        cells[kind] = cells.get(kind, 0) + 1
+    for entry in mapped["cells"].values():
+        cells[entry["type"]] = cells.get(entry["type"], 0) + 1
     result = {"top": top, "ports": sorted(ports), "cells": cells, "memories": memories}
     Path("statistics.json").write_text(json.dumps(result, indent=1, sort_keys=True))
 

@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 from codesign.boards import board
 from codesign.synth.nextpnr import Device, best, median_mhz, place_and_route
 from codesign.synth.ooc import choose, measure
+from codesign.synth.outreg import absorb
 from codesign.synth.path import describe, simple_name
 from codesign.synth.process import heartbeat
 from codesign.synth.result import DoesNotFit
@@ -62,6 +63,34 @@ class Exploding(wiring.Component):
         for address in (self.a, self.b[:6]):
             write = table.write_port()
             m.d.comb += [write.addr.eq(address), write.data.eq(self.b), write.en.eq(self.en)]
+        return m
+
+
+class Table(wiring.Component):
+    """A block RAM with a register behind it, which may have a reset and an enable."""
+
+    wa: In(9)
+    ra: In(9)
+    d: In(16)
+    en: In(1)
+    go: In(1)
+    q: Out(16)
+
+    def __init__(self, *, reset_less=True, exact=False, enable=False):
+        self.reset_less, self.enable = reset_less, enable
+        self.attrs = {} if exact else {"no_rw_check": 1}
+        super().__init__()
+
+    def elaborate(self, _platform):
+        m = Module()
+        m.submodules.table = table = memory.Memory(shape=16, depth=512, init=[], attrs=self.attrs)
+        write, read = table.write_port(), table.read_port()
+        word = Signal(16, reset_less=self.reset_less)
+        m.d.comb += [write.addr.eq(self.wa), write.data.eq(self.d), write.en.eq(self.en)]
+        m.d.comb += [read.addr.eq(self.ra), read.en.eq(self.go if self.enable else 1)]
+        with m.If(read.en):
+            m.d.sync += word.eq(read.data)
+        m.d.sync += self.q.eq(word + 1)
         return m
 
 
@@ -145,6 +174,106 @@ def test_a_memory_that_explodes_is_reported(place):
     assert result.warnings == (line,)
     with pytest.raises(UserError, match=r"no bitstream: 23 port bits of exploding have no pin on "):
         synth(path, "ulx3s-85f", bitstream=True)
+
+
+@pytest.mark.parametrize("enable", [False, True])
+def test_a_register_behind_a_block_ram_moves_into_it(place, enable):
+    path = write(place, Table(enable=enable), f"table{enable}")
+    fast, plain = synthesise([path], None, place / "table", variants=["nowidelut", "plain"])
+    assert plain.ff - fast.ff == 16
+    (moved,), (kept,) = fast.memories, plain.memories
+    assert (moved.output_register, kept.output_register) == (True, False)
+    assert "in 1 block RAM, with output register" in moved.sentence()
+    module = json.loads(fast.path.read_text())["modules"][fast.top]
+    (ram,) = [cell for cell in module["cells"].values() if cell["type"] == "DP16KD"]
+    side = "A" if ram["parameters"]["REGMODE_A"] == "OUTREG" else "B"
+    assert ram["parameters"][f"REGMODE_{side}"] == "OUTREG"
+    assert ram["connections"][f"OCE{side}"] == ram["connections"][f"CE{side}"]
+    assert (ram["connections"][f"OCE{side}"] == ["1"]) == (not enable)
+    if not enable:
+        speeds = [
+            place_and_route(net, Device(), place / "table", freq_mhz=250, out_of_context=True)
+            for net in (fast, plain)
+        ]
+        assert speeds[0][0].fmax_mhz > 1.4 * speeds[1][0].fmax_mhz
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"reset_less": False}, "the register behind it has a reset (give it reset_less=True)"),
+        ({"exact": True}, "its output does not go straight and only into a register"),
+    ],
+)
+def test_why_a_register_stays_where_it_is(place, options, why):
+    path = write(place, Table(**options), "kept" + "".join(options))
+    (netlist,) = synthesise([path], None, place / "kept")
+    (table,) = netlist.memories
+    assert (table.output_register, table.no_output_register_because) == (False, why)
+    assert table.collisions == ("exact" in options)
+    assert ("no_rw_check" in table.sentence()) == table.collisions
+
+
+def _block_ram(**changes):
+    """A netlist of one 1-bit-used block RAM read into one flip-flop, with changes by path."""
+    directions = {"CLKB": "input", "CEB": "input", "OCEB": "input", "RSTB": "input"}
+    pins = {"CLKB": [2], "CEB": ["1"], "OCEB": ["1"], "RSTB": ["0"], "DOB0": [3]}
+    register = {
+        "type": "TRELLIS_FF",
+        "parameters": {"CEMUX": "1 ", "CLKMUX": "CLK", "LSRMUX": "LSR", "REGSET": "RESET"},
+        "port_directions": {"CLK": "input", "DI": "input", "LSR": "input", "CE": "input"},
+        "connections": {"CLK": [2], "DI": [3], "LSR": ["0"], "CE": [9], "Q": [4]},
+    }
+    register["port_directions"]["Q"] = "output"
+    ram = {
+        "type": "DP16KD",
+        "parameters": {"DATA_WIDTH_A": "10010", "DATA_WIDTH_B": "10010"},
+        "port_directions": {**directions, "DOB0": "output"},
+        "connections": pins,
+    }
+    module = {"cells": {"m.0.0": ram, "q": register}, "ports": {}}
+    for path, value in changes.items():
+        *way, last = path.split("__")
+        place = module
+        for key in way:
+            place = (
+                place["cells"]["m.0.0"] if key == "ram" else place.get(key) or place["cells"][key]
+            )
+        place[last] = value
+    return module
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"q__connections__LSR": [7]}, "has a reset"),
+        ({"q__parameters__REGSET": "SET"}, "starts at one"),
+        ({"q__connections__CLK": [8]}, "another clock"),
+        ({"q__parameters__CLKMUX": "INV"}, "another clock"),
+        ({"q__parameters__CEMUX": "INV"}, "several clock enables"),
+        ({"ram__parameters__CLKBMUX": "INV"}, "its clock is inverted"),
+        ({"ram__connections__RSTB": [7]}, "its read port has a reset"),
+        ({"ram__connections__CEB": [7]}, "its enable differs"),
+        ({"ports": {"o": {"direction": "output", "bits": [3]}}}, "straight and only"),
+        ({"q__connections__DI": [3, 3]}, "straight and only"),
+    ],
+)
+def test_only_an_equal_circuit_is_made(change, why):
+    module = _block_ram(**change)
+    before = json.dumps(module)
+    (reason,) = absorb(module).values()
+    assert why in reason
+    assert json.dumps(module) == before
+
+
+def test_the_enable_of_the_register_becomes_that_of_the_output():
+    module = _block_ram(q__parameters__CEMUX="CE")
+    assert absorb(module) == {"m.0.0": ""}
+    ram = module["cells"]["m.0.0"]
+    assert (ram["connections"]["OCEB"], ram["connections"]["DOB0"]) == ([9], [4])
+    assert ram["parameters"]["REGMODE_B"] == "OUTREG"
+    assert list(module["cells"]) == ["m.0.0"]
+    assert absorb(module) == {}
 
 
 def test_an_overflow_names_the_resource_the_excess_and_the_knob(place):
