@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hdl.params.errors import UserError
+from mapping.batch import as_batch, split
 from mapping.graph import Connection, Graph, Layer
 
 __all__ = ["Reference", "simulate"]
@@ -124,7 +125,7 @@ def simulate(
     record: names of layers whose membranes are kept.
     keep: names of layers whose values are kept in `layers`; None: all.
     """
-    batch, lengths = _batch(graph, inputs)
+    batch, lengths = as_batch(graph, inputs)
     samples, steps, _ = batch.shape
     names = [layer.name for layer in graph.layers]
     for name in [*record, *(keep or ())]:
@@ -143,7 +144,7 @@ def simulate(
     size = max(1, CHUNK_VALUES // max(1, steps * widest))
     for first in range(0, samples, size):
         part = slice(first, min(first + size, samples))
-        known = _split(graph, batch[part])
+        known = split(graph, batch[part])
         for group in groups:
             states = []
             for name in group:
@@ -225,48 +226,3 @@ def _groups(graph: Graph) -> list[list[str]]:
 
 def _room(layer: Layer, samples: int, steps: int) -> np.ndarray:
     return np.zeros((samples, steps, layer.size), dtype=bool if layer.spiking else np.float64)
-
-
-def _split(graph: Graph, batch: np.ndarray) -> dict[str, np.ndarray]:
-    """The columns of each input."""
-    known, start = {}, 0
-    for entry in graph.inputs:
-        known[entry.name] = batch[:, :, start : start + entry.size]
-        start += entry.size
-    return known
-
-
-def _batch(
-    graph: Graph, inputs: np.ndarray | Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs as one array, shorter samples padded with zeros, and the lengths."""
-    width = sum(entry.size for entry in graph.inputs)
-    if isinstance(inputs, np.ndarray):
-        if inputs.ndim != 3:
-            raise UserError(
-                f"inputs must be [samples, steps, {width}] or a list of [steps, {width}], "
-                f"not {list(inputs.shape)}"
-            )
-        batch, lengths = inputs, np.full(len(inputs), inputs.shape[1])
-    else:
-        samples = [np.asarray(sample) for sample in inputs]
-        for i, sample in enumerate(samples):
-            if sample.ndim != 2 or sample.shape[1] != width:
-                raise UserError(
-                    f"inputs: sample {i} must be [steps, {width}], not {list(sample.shape)}"
-                )
-        lengths = np.array([len(sample) for sample in samples], dtype=np.int64)
-        kind = np.result_type(*samples) if samples else np.dtype(float)
-        batch = np.zeros((len(samples), int(lengths.max(initial=0)), width), dtype=kind)
-        for i, sample in enumerate(samples):
-            batch[i, : len(sample)] = sample
-    if batch.shape[2] != width:
-        raise UserError(f"inputs have {batch.shape[2]} columns, the model takes {width}")
-    if batch.dtype.kind not in "biuf":
-        raise UserError(f"inputs must be numbers, not {batch.dtype}")
-    if batch.dtype.kind == "f" and not np.isfinite(batch).all():
-        sample, step, column = np.argwhere(~np.isfinite(batch))[0]
-        raise UserError(
-            f"inputs: sample {sample}, step {step}, column {column} is NaN or infinite; replace it"
-        )
-    return batch, lengths

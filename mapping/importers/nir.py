@@ -77,8 +77,11 @@ def _examine(path: str | os.PathLike[str], options: Options) -> _Draft:
         if found:
             reasons[name] = "; ".join(found)
             model.problems += [f"{node.label}: {text}" for text in found]
-    good = {n for n, node in model.nodes.items() if node.kind in KINDS and n not in reasons}
+    good = [n for n, node in model.nodes.items() if node.kind in KINDS and n not in reasons]
     extents = infer(model, good)
+    for name in good:
+        if "v_leak" in model.nodes[name].values and model.nodes[name].values["v_leak"].any():
+            model.note(name, "starts at 0, not at v_leak", "Norse starts at v_leak")
     check_structure(model)
     if options.dt is None:
         model.note("", f"NIR stores no time step: dt = {DEFAULT_DT:g} s", "--dt sets another")

@@ -8,36 +8,11 @@ import numpy as np
 
 from mapping.fold import Inflow, LinearNode, arrange, fold
 from mapping.graph import Connection, Graph, InputLayer, Layer, Options
-from mapping.importers.nir_file import RawModel, RawNode
-from mapping.importers.nir_nodes import KINDS, coefficients
+from mapping.importers.nir_file import RawModel
+from mapping.importers.nir_nodes import KINDS, coefficients, linear_node
 from mapping.importers.nir_shapes import Extent
 
 __all__ = ["build"]
-
-
-def _matrix(weight: np.ndarray) -> Any:
-    """A weight [..., out, in] as one csr matrix; leading axes make blocks."""
-    from scipy.sparse import block_diag, csr_array
-
-    blocks = weight.reshape(-1, *weight.shape[-2:])
-    if len(blocks) == 1:
-        return csr_array(blocks[0])
-    return csr_array(block_diag(list(blocks), format="csr"))
-
-
-def _linear(node: RawNode, extent: Extent) -> LinearNode:
-    from scipy.sparse import csr_array, diags_array
-
-    if node.kind == "Scale":
-        size = extent.size_in or 0
-        scale = np.broadcast_to(node.values["scale"].reshape(-1), (size,))
-        return LinearNode(matrix=csr_array(diags_array(scale, format="csr")))
-    if node.kind not in ("Affine", "Linear"):
-        return LinearNode()
-    bias = node.values.get("bias")
-    if bias is not None:
-        bias = np.broadcast_to(bias.reshape(-1), (extent.size_out or 0,))
-    return LinearNode(matrix=_matrix(node.values["weight"]), bias=bias)
 
 
 def _free(name: str, taken: Any) -> str:
@@ -72,11 +47,12 @@ class _Builder:
     def note(self, node: str, change: str, effect: str) -> None:
         self.notes.append({"node": node, "change": change, "effect": effect})
 
+    def linear(self, name: str) -> LinearNode:
+        node, extent = self.model.nodes[name], self.extents[name]
+        return linear_node(node.kind, node.values, extent.size_in or 0, extent.size_out or 0)
+
     def flows(self) -> dict[str, Inflow]:
-        nodes = self.model.nodes
-        linear = {
-            n: _linear(nodes[n], self.extents[n]) for n, r in self.roles.items() if r == "linear"
-        }
+        linear = {n: self.linear(n) for n, r in self.roles.items() if r == "linear"}
         sizes = {}
         for name, extent in self.extents.items():
             source = self.roles[name] in ("input", "neuron")

@@ -96,5 +96,5 @@ def check_structure(model: RawModel) -> None:
         if node.nested or (node.kind in KINDS and KINDS[node.kind].role == "linear")
     }
     for loop in linear_cycles(through, model.edges):
-        names = ", ".join(f"'{n}'" for n in loop)
-        problems.append(f"nodes {names}: form a loop without a neuron; put a neuron on it")
+        named = ", ".join(f"'{n}'" for n in loop)
+        problems.append(f"nodes {named}: form a loop without a neuron; put a neuron on it")

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from mapping.fold import LinearNode
 from mapping.graph import Options
 
-__all__ = ["KINDS", "REASONS", "Coefficients", "Kind", "broadcast", "check_values", "coefficients"]
+__all__ = [
+    "KINDS",
+    "REASONS",
+    "Coefficients",
+    "Kind",
+    "broadcast",
+    "check_values",
+    "coefficients",
+    "linear_node",
+]
 
 
 @dataclass(frozen=True)
@@ -156,3 +167,30 @@ def coefficients(
         elif options.reset in ("subtract", "delayed"):
             reset, value = options.reset, threshold
     return Coefficients(gain, decay, current, bias, threshold, reset, value)
+
+
+def _matrix(weight: np.ndarray) -> Any:
+    """A weight [..., out, in] as one csr matrix; leading axes make blocks."""
+    from scipy.sparse import block_diag, csr_array
+
+    blocks = weight.reshape(-1, *weight.shape[-2:])
+    if len(blocks) == 1:
+        return csr_array(blocks[0])
+    return csr_array(block_diag(list(blocks), format="csr"))
+
+
+def linear_node(
+    kind: str, values: dict[str, np.ndarray], size_in: int, size_out: int
+) -> LinearNode:
+    """A node without state as matrix and bias."""
+    from scipy.sparse import csr_array, diags_array
+
+    if kind == "Scale":
+        scale = np.broadcast_to(values["scale"].reshape(-1), (size_in,))
+        return LinearNode(matrix=csr_array(diags_array(scale, format="csr")))
+    if kind not in ("Affine", "Linear"):
+        return LinearNode()
+    bias = values.get("bias")
+    if bias is not None:
+        bias = np.broadcast_to(bias.reshape(-1), (size_out,))
+    return LinearNode(matrix=_matrix(values["weight"]), bias=bias)

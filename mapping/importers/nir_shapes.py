@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mapping.importers.nir_file import RawModel, RawNode
@@ -49,14 +50,14 @@ def _own(node: RawNode) -> Extent:
     return Extent(shape, shape, through=True)
 
 
-def infer(model: RawModel, good: set[str]) -> dict[str, Extent]:
+def infer(model: RawModel, good: Sequence[str]) -> dict[str, Extent]:
     """Extents of the nodes in `good`; what cannot be known or does not fit becomes a problem."""
     nodes = {name: model.nodes[name] for name in good}
     extents = {name: _own(node) for name, node in nodes.items()}
     stated = {name for name, e in extents.items() if e.shape_in is not None}
-    edges = [(a, b) for a, b in model.edges if a in good and b in good]
+    edges = [(a, b) for a, b in model.edges if a in nodes and b in nodes]
     _propagate(extents, edges)
-    for name in sorted(good):
+    for name in good:
         node, extent = nodes[name], extents[name]
         if extent.shape_in is None:
             if KINDS[node.kind].role == "neuron" or node.kind == "Scale":
