@@ -1,6 +1,6 @@
 """The tools behind simulation: Verilator, g++, make and perl, and the folder that caches builds.
 
-Nothing here is imported from the other rooms, so the command line can ask for tools cheaply.
+Imports nothing heavy, so that the command line can ask for tools cheaply.
 """
 
 import contextlib
@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from hdl.params import errors
 
 try:
     import fcntl
@@ -39,7 +41,7 @@ _INSTALL = {
 }
 
 
-class ToolMissing(Exception):  # noqa: N818
+class ToolMissing(errors.ToolMissing):
     """A tool is not installed. The message is one line: which tool, and how to install it.
 
     Members

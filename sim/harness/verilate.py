@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hdl.params.errors import NervureError
 from sim.toolchain import build_once, cache_dir, find_program, find_verilator, program_version
 
 __all__ = ["BuildFailed", "BuildOptions", "build_model"]
@@ -23,13 +24,12 @@ _HARNESS = Path(__file__).resolve().parent
 _HARNESS_FILES = (
     "verilated_main.cpp", "verilated_main.h", "verilated_model.cpp", "verilated_print.h"
 )  # fmt: skip
-_RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
-_TRACE_RUNTIME = ("verilated_vcd_c.cpp",)
+_RUNTIME = ("verilated.cpp", "verilated_threads.cpp", "verilated_vcd_c.cpp")
 _LINT = ("-Wno-fatal", "-Wno-WIDTHEXPAND", "-Wno-WIDTHTRUNC", "-Wno-UNOPTFLAT")
 _ONE_FILE_BYTES = 300_000  # models below this compile fastest as one C++ file
 
 
-class BuildFailed(Exception):  # noqa: N818
+class BuildFailed(NervureError):  # noqa: N818
     """Verilator or g++ refused the sources. The message names the tool and its first error."""
 
 
@@ -60,20 +60,17 @@ class BuildOptions:
         flags += ["--public-flat-rw"] if self.internals else []
         return tuple(flags)
 
-    @property
-    def compiler_flags(self) -> tuple[str, ...]:
-        """Flags of every g++ run; hidden symbols keep several models apart in one process."""
-        flags = ["-O2" if self.optimise else "-O0", "-std=gnu++17", "-fPIC", "-w"]
-        flags += ["-fvisibility=hidden", "-fno-strict-aliasing", "-DVERILATOR=1"]
-        flags += ["-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE_FST=0"]
-        flags += [f"-D{name}={self.trace:d}" for name in ("VM_TRACE", "VM_TRACE_VCD")]
-        flags += ["-DVM_TRACE_SAIF=0"]
-        flags += ["-DVL_USER_STOP", "-DVL_USER_FINISH", "-DVL_USER_FATAL", "-DVL_USER_WARN"]
-        flags += ["-DVL_PRINTF=nervure_printf", "-include", "verilated_print.h"]
-        flags += ["-DNERVURE_TRACE"] if self.trace else []
-        if sys.platform.startswith("linux"):
-            flags += ["-fno-gnu-unique"]
-        return tuple(flags)
+
+def _compiler_flags() -> list[str]:
+    """Flags of every g++ run; hidden symbols keep several models apart in one process."""
+    flags = ["-O2", "-std=gnu++17", "-fPIC", "-w", "-fvisibility=hidden", "-fno-strict-aliasing"]
+    flags += ["-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=1"]
+    flags += ["-DVM_TRACE_VCD=1", "-DVM_TRACE_FST=0", "-DVM_TRACE_SAIF=0"]
+    flags += ["-DVL_USER_STOP", "-DVL_USER_FINISH", "-DVL_USER_FATAL", "-DVL_USER_WARN"]
+    flags += ["-DVL_PRINTF=nervure_printf"]
+    if sys.platform.startswith("linux"):
+        flags += ["-fno-gnu-unique"]
+    return flags
 
 
 def build_model(
@@ -90,7 +87,7 @@ def build_model(
     target = cache_dir("verilated", f"{top}-{_key(sources, top, options, data_files)}")
     if target.exists():
         return target
-    runtime = _runtime(options, progress)
+    runtime = _runtime(progress)
 
     def make(work: Path) -> None:
         (work / "data").mkdir()
@@ -117,17 +114,17 @@ def _digest(chunks: Iterable[bytes]) -> str:
     return digest.hexdigest()[:24]
 
 
-def _tools_key(options: BuildOptions) -> list[bytes]:
+def _tools_key() -> list[bytes]:
     """What the compiled runtime depends on: versions, flags and our own C++."""
     parts = [find_verilator().version, program_version(str(find_program("g++"))), sys.platform]
-    parts += [str(find_verilator().include), *options.compiler_flags]
+    parts += [str(find_verilator().include), *_compiler_flags()]
     return [p.encode() for p in parts] + [(_HARNESS / f).read_bytes() for f in _HARNESS_FILES]
 
 
 def _key(
     sources: Sequence[Path], top: str, options: BuildOptions, data_files: Mapping[str, Path]
 ) -> str:
-    chunks = [*_tools_key(options), " ".join(options.verilator_flags).encode(), top.encode()]
+    chunks = [*_tools_key(), repr((options, options.verilator_flags, top)).encode()]
     for name, path in [*((p.name, p) for p in sources), *sorted(data_files.items())]:
         chunks += [name.encode(), path.read_bytes()]
     return _digest(chunks)
@@ -145,9 +142,9 @@ def _run(command: Command, cwd: Path, tool: str, **extra: str) -> None:
         raise BuildFailed(f"{tool}: {reason.strip()}")
 
 
-def _runtime(options: BuildOptions, progress: Progress) -> Path:
+def _runtime(progress: Progress) -> Path:
     """Folder with the objects that every model links, and the precompiled header they share."""
-    target = cache_dir("verilated", f"runtime-{_digest(_tools_key(options))}")
+    target = cache_dir("verilated", f"runtime-{_digest(_tools_key())}")
     include = find_verilator().include
 
     def make(work: Path) -> None:
@@ -156,17 +153,18 @@ def _runtime(options: BuildOptions, progress: Progress) -> Path:
             shutil.copy(_HARNESS / name, work / name)
         base: list[str | Path] = [
             find_program("g++"),
-            *options.compiler_flags,
+            *_compiler_flags(),
             "-I.",
             f"-I{include}",
         ]
         base += [f"-I{include / 'vltstd'}"]
-        units = [include / f for f in (*_RUNTIME, *(_TRACE_RUNTIME if options.trace else ()))]
-        jobs: list[Command] = [
-            [*base, "-x", "c++-header", "verilated_main.h", "-o", "verilated_main.h.gch"]
-        ]
+        units = [include / name for name in _RUNTIME]
+        header = ["-x", "c++-header", "verilated_main.h", "-o", "verilated_main.h.gch"]
+        jobs: list[Command] = [[*base, *header]]
         for unit in (*units, Path("verilated_main.cpp")):
-            jobs.append([*base, "-c", unit, "-o", f"{unit.stem}.o"])
+            level = "-O2" if unit.stem == "verilated_main" else "-O1"  # the rest is off the hot path
+            unit_flags = [level, "-include", "verilated_print.h", "-c"]
+            jobs.append([*base, *unit_flags, unit, "-o", f"{unit.stem}.o"])
         _run_all(jobs, work, lambda done: None)
 
     return build_once(target, make)
@@ -207,7 +205,7 @@ def _compile(
 ) -> None:
     """Compile the generated C++: one file when small, else one for each core and more."""
     include = find_verilator().include
-    base: list[str | Path] = [find_program("g++"), *options.compiler_flags]
+    base: list[str | Path] = [find_program("g++"), *_compiler_flags()]
     base += ["-I.", f"-I{runtime}", f"-I{include}", f"-I{include / 'vltstd'}"]
     base += ["-include", "verilated_main.h"]
     files = sorted(folder.glob("*.cpp"), key=lambda path: -path.stat().st_size)
@@ -219,12 +217,14 @@ def _compile(
         groups = [files]
     jobs: list[Command] = []
     for number, group in enumerate(groups):
-        lines = [f'#include "{path.name}"' for path in group]
+        # A pragma and not a flag: the precompiled header holds for one set of flags.
+        fast_build = group is slow or not options.optimise
+        lines = ['#pragma GCC optimize("O0")'] if fast_build else []
+        lines += [f'#include "{path.name}"' for path in group]
         lines += ['#include "verilated_model.cpp"'] if number == len(groups) - 1 else []
         unit = folder / f"unit{number}.cc"
         unit.write_text("\n".join(lines) + "\n")
-        level = ["-O0"] if group is slow and options.optimise else []
-        jobs.append([*base, *level, "-c", unit.name, "-o", f"unit{number}.o"])
+        jobs.append([*base, "-c", unit.name, "-o", f"unit{number}.o"])
     progress(f"g++ compiles {len(jobs)} file(s)")
     _run_all(jobs, folder, lambda done: progress(f"g++ compiled {done} of {len(jobs)} file(s)"))
     link: list[str | Path] = [

@@ -6,10 +6,12 @@ from ctypes import POINTER, c_char_p, c_int, c_int32, c_uint32, c_uint64, c_void
 from pathlib import Path
 from typing import Any
 
+from hdl.params.errors import NervureError
+
 __all__ = ["AssertionFailed", "CPort", "CStream", "CVariable", "SimulationError", "cell", "load"]
 
 
-class SimulationError(Exception):
+class SimulationError(NervureError):
     """The simulation can not go on."""
 
 

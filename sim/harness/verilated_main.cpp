@@ -36,9 +36,7 @@ struct Variable {
 struct Sim {
     VerilatedContext context;
     std::unique_ptr<nervure::Model> model;
-#ifdef NERVURE_TRACE
     std::unique_ptr<VerilatedVcdC> trace;
-#endif
     uint8_t* clock = nullptr;
     uint64_t cycles = 0;
     bool failed = false;  // an exception left the model half evaluated: it runs no further
@@ -47,16 +45,10 @@ struct Sim {
     std::vector<Variable> variables;
 
     void dump() {
-#ifdef NERVURE_TRACE
         if (trace) trace->dump(context.time());
-#endif
     }
     bool tracing() const {
-#ifdef NERVURE_TRACE
         return trace != nullptr;
-#else
-        return false;
-#endif
     }
     void low() {  // second half of a cycle: inputs settle while the clock is low
         *clock = 0;
@@ -286,13 +278,11 @@ NV_EXPORT Sim* nv_open(const char* data_folder) {
 
 NV_EXPORT int nv_stop_trace(Sim* sim) {
     return guarded(sim, [&] {
-#ifdef NERVURE_TRACE
         if (sim->trace) {
             sim->dump();
             sim->trace->close();
             sim->trace.reset();
         }
-#endif
         return 0;
     });
 }
@@ -347,7 +337,6 @@ NV_EXPORT int nv_step(Sim* sim) { return nv_tick(sim, 1); }
 
 NV_EXPORT int nv_start_trace(Sim* sim, const char* path) {
     return guarded(sim, [&] {
-#ifdef NERVURE_TRACE
         sim->context.traceEverOn(true);
         sim->trace = std::make_unique<VerilatedVcdC>();
         sim->model->trace(*sim->trace);
@@ -357,10 +346,6 @@ NV_EXPORT int nv_start_trace(Sim* sim, const char* path) {
             throw std::runtime_error(std::string{"cannot write "} + path);
         }
         return 0;
-#else
-        throw std::runtime_error(std::string{"built without trace: cannot write "} + path);
-        return 0;
-#endif
     });
 }
 

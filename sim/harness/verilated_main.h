@@ -7,10 +7,10 @@
 #include <memory>
 #include <vector>
 
+#include "verilated_print.h"
+
 #include "verilated.h"
-#ifdef NERVURE_TRACE
 #include "verilated_vcd_c.h"
-#endif
 
 namespace nervure {
 
@@ -29,9 +29,7 @@ struct Model {
     virtual ~Model() = default;
     virtual void eval() = 0;
     virtual void final() = 0;
-#ifdef NERVURE_TRACE
     virtual void trace(VerilatedVcdC& file) = 0;
-#endif
 };
 
 // Defined by verilated_model.cpp.

@@ -17,9 +17,7 @@ struct Glue final : Model {
     }
     void eval() override { top.eval(); }
     void final() override { top.final(); }
-#ifdef NERVURE_TRACE
     void trace(VerilatedVcdC& file) override { top.trace(&file, 99); }
-#endif
 };
 
 std::unique_ptr<Model> make_model(VerilatedContext* context) {

@@ -129,10 +129,12 @@ class Clock:
 
     def tick(self, n: int = 1) -> None:
         """Run ``n`` cycles: a rising edge that sees the inputs as set, then a falling edge."""
-        if n == 1 and self._step(self._handle) == 0:
-            self._model._dirty = False
-            return
         model = self._model
+        if n == 1 and self._step is not _refuse_step:
+            if self._step(self._handle):
+                raise model._fail()
+            model._dirty = False
+            return
         handle = model._open()
         self.require()
         if n < 0:

@@ -89,7 +89,8 @@ class Streamable(Protocol):
     """The part of VerilatedModel that a run needs."""
 
     _library: Any
-    _handle: Any
+
+    def _open(self) -> int: ...
 
     def _fail(self) -> SimulationError: ...
 
@@ -178,7 +179,7 @@ def run_stream(
     stream.seed = seed & (2**64 - 1)
     stream.idle_cycles, stream.deadline, stream.max_cycles = idle_cycles, deadline or 0, max_cycles
     library = sim._library
-    job = library.nv_stream_open(sim._handle, ctypes.byref(stream))
+    job = library.nv_stream_open(sim._open(), ctypes.byref(stream))
     try:
         outcome = _RUNNING
         while outcome == _RUNNING:

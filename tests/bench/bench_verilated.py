@@ -23,7 +23,7 @@ from amaranth.lib.wiring import In, Out
 from sim.toolchain import environment
 from sim.verilated import Verilated, VerilatedModel
 
-_TESTBENCH = '''
+_TESTBENCH = """
 import os, time, cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
@@ -42,7 +42,7 @@ async def drive(dut):
         total += dut.o__payload.value.to_unsigned()
     with open(os.environ["BENCH_RESULT"], "w") as file:
         file.write(str(cycles / (time.perf_counter() - start)))
-'''
+"""
 
 
 class Lanes(wiring.Component):
