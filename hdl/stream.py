@@ -1,6 +1,6 @@
 """Small parts of streams: a buffer whose words go to several takers, a register, an arbiter."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,7 +13,7 @@ class Fork(wiring.Component):
     Each taker takes its copy when it likes; the word leaves with the last of them, and the next
     one appears in the following cycle. A word that names nobody is dropped. Latency 1 cycle,
     throughput 1 word a cycle. With two places `i.ready` comes from a register; with one it depends
-    on `accept` in the same cycle.
+    on `free` in the same cycle.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Fork(wiring.Component):
     route : takers of `i.payload`, a bit each.
     word : the oldest word.
     request : takers that have not yet taken it.
-    accept : takers that take it now; only bits that are set in `request`.
+    free : takers that take it now if they have a request.
     idle : nothing is stored.
     """
 
@@ -42,7 +42,7 @@ class Fork(wiring.Component):
                 "route": In(takers),
                 "word": Out(shape),
                 "request": Out(takers),
-                "accept": In(takers),
+                "free": In(takers),
                 "idle": Out(1),
             }
         )
@@ -56,7 +56,7 @@ class Fork(wiring.Component):
         m.d.comb += [
             Value.cast(self.word).eq(word),
             self.request.eq(request),
-            left.eq(request & ~self.accept),
+            left.eq(request & ~self.free),
             done.eq(left == 0),
             self.idle.eq(request == 0),
         ]
@@ -106,11 +106,11 @@ class Register(wiring.Component):
 
 
 class Arbiter(wiring.Component):
-    """Merges words from several sources into one stream, in rotation.
+    """Merges words from several sources into one stream; the one that waited longest goes first.
 
-    Combinational. After a transfer the source behind the winner comes first; a choice stays while
-    `o.ready` is low, so that `o.payload` is stable. A request that stays is served after at most
-    `sources` - 1 other words.
+    Combinational. The sources stand in an order: a winner goes to the end when its word is taken,
+    and to the front while `o.ready` is low, so that `o.payload` stays. A request that stays is
+    served after at most `sources` - 1 words of others.
 
     Parameters
     ----------
@@ -120,8 +120,8 @@ class Arbiter(wiring.Component):
     Members
     -------
     words : a word of each source.
-    request : sources that have a word.
-    accept : the source whose word is taken now (a bit each, at most one).
+    request : sources that have a word. A request must stay until the word is taken.
+    free : sources whose word is taken now if they have one.
     o : words out.
     """
 
@@ -133,35 +133,40 @@ class Arbiter(wiring.Component):
             {
                 "words": In(shape).array(sources),
                 "request": In(sources),
-                "accept": Out(sources),
+                "free": Out(sources),
                 "o": Out(stream.Signature(shape)),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        m.d.comb += self.o.valid.eq(self.request.any())
-        words = [Value.cast(word) for word in self.words]
-        payload = Value.cast(self.o.payload)
-        if self.sources == 1:
-            m.d.comb += [payload.eq(words[0]), self.accept.eq(self.o.ready & self.request)]
-            return m
-        first = Signal(range(self.sources))
-        chosen = Signal(range(self.sources))
-        with m.Switch(first):
-            for start in range(self.sources):
-                with m.Case(start):
-                    order = [(start + k) % self.sources for k in range(self.sources)]
-                    for index in reversed(order):
-                        with m.If(self.request[index]):
-                            m.d.comb += chosen.eq(index)
-        after = Signal(range(self.sources))
-        m.d.comb += after.eq(Mux(chosen == self.sources - 1, 0, chosen + 1))
-        with m.If(self.o.valid):
-            m.d.sync += first.eq(Mux(self.o.ready, after, chosen))
-        with m.Switch(chosen):
-            for index, word in enumerate(words):
-                with m.Case(index) if index < self.sources - 1 else m.Default():
-                    m.d.comb += payload.eq(word)
-                    m.d.comb += self.accept[index].eq(self.request[index] & self.o.ready)
+        request = self.request
+        unblocked = Signal(self.sources, init=-1)
+        # behind[j][i], i < j: source i stands behind j.
+        behind = [Signal(j, name=f"behind_{j}") for j in range(self.sources)]
+
+        def blocks(j, i):
+            """Source j has a word and stands before i."""
+            return request[j] & (behind[j][i] if i < j else ~behind[i][j])
+
+        every = range(self.sources)
+        for i in every:
+            m.d.comb += unblocked[i].eq(~Cat(blocks(j, i) for j in every if j != i).any())
+        wins = Signal(self.sources)
+        m.d.comb += wins.eq(request & unblocked)
+        for j in every:
+            for i in range(j):
+                with m.If(wins[i] | wins[j]):
+                    m.d.sync += behind[j][i].eq(wins[j] ^ self.o.ready)
+        # The multiplexer asks in turn "does j beat all before it?", not "does j win?".
+        payload = Value.cast(self.words[0])
+        for j in range(1, self.sources):
+            ahead = Signal(name=f"ahead_{j}")
+            m.d.comb += ahead.eq(request[j] & ~Cat(blocks(i, j) for i in range(j)).any())
+            payload = Mux(ahead, Value.cast(self.words[j]), payload)
+        m.d.comb += [
+            self.free.eq(unblocked & self.o.ready.replicate(self.sources)),
+            self.o.valid.eq(request.any()),
+            Value.cast(self.o.payload).eq(payload),
+        ]
         return m

@@ -126,7 +126,7 @@ class Router(wiring.Component):
                 m.d.comb += [
                     arbiter.words[index].eq(item.fork.word),
                     arbiter.request[index].eq(item.fork.request[taker]),
-                    item.fork.accept[taker].eq(arbiter.accept[index]),
+                    item.fork.free[taker].eq(arbiter.free[index]),
                 ]
             m.d.comb += [
                 target.valid.eq(arbiter.o.valid),

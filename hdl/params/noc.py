@@ -22,7 +22,9 @@ class ConfigOp(IntEnum):
     SELECT = 0  #: body: memory (3 bits), then address
     SHIFT = 1  #: body: a chunk, lowest chunk first
     COMMIT = 2  #: body: the last chunk; writes the item, address += 1
-    READ = 3  #: body: chunk number (4 bits), then 1 bit "address += 1"; replies with the chunk
+    READ = 3  #: body: number of items, from the address on; replies with all their chunks,
+    #: lowest first. One READ a tile, then a STEP, before the next configuration of that tile:
+    #: a reply that waits for the network must not hold up what the network delivers.
 
 
 class Memory(IntEnum):

@@ -1,0 +1,57 @@
+"""Verilog of a component: the only place that calls Amaranth's back end."""
+
+import re
+from pathlib import Path
+
+from amaranth.back import verilog
+
+__all__ = ["emit_verilog"]
+
+_LINE = re.compile(r"^    (\\?[^ ]+ ?)\[(\d+)\] = (\d+)'h([0-9a-fx]+);$")
+
+#: Memories with more words than this are initialised from a file.
+INLINE_WORDS = 256
+
+
+def emit_verilog(component, name: str, directory: str = "") -> dict[str, str]:
+    """File name to text: `name`.v, and a `.mem` file for each large memory with contents.
+
+    Memories of zeros get no initial block of their own: synthesis and Verilator start from zero
+    only what is named, so they keep one `$readmemh` too, unless they are small.
+    `directory`: prefix of the `.mem` names inside the Verilog, as the reading tool must see them.
+    The text is deterministic: same component, same bytes.
+    """
+    text = verilog.convert(component, name=name, strip_internal_attrs=True)
+    files: dict[str, str] = {}
+    lines: list[str] = []
+    run: list[tuple[int, int, int]] = []
+    target = ""
+
+    def flush() -> None:
+        nonlocal run
+        if not run:
+            return
+        bits = run[0][1]
+        if len(run) <= INLINE_WORDS:
+            lines.extend(f"    {target}[{n}] = {bits}'h{v:x};" for n, _, v in run)
+        else:
+            digits = -(-bits // 4)
+            file = f"{name}_{len(files)}.mem"
+            files[file] = "".join(f"{v:0{digits}x}\n" for _, _, v in run)
+            path = (Path(directory) / file).as_posix()
+            lines.append(f'    $readmemh("{path}", {target.strip()} );')
+        run = []
+
+    for line in text.splitlines():
+        match = _LINE.match(line)
+        if match:
+            memory, number, bits, value = match.groups()
+            if memory != target or int(number) != len(run):
+                flush()
+                target = memory
+            run.append((int(number), int(bits), int(value.replace("x", "0"), 16)))
+            continue
+        flush()
+        target = ""
+        lines.append(line)
+    return {f"{name}.v": "\n".join(lines) + "\n", **files}
