@@ -70,7 +70,7 @@ def _examine(path: str | os.PathLike[str], options: Options) -> _Draft:
         elif node.kind not in KINDS:
             found = ["is no kind that Nervure knows; replace it by NIR primitives"]
         else:
-            found = check_values(node.kind, node.values)
+            found = node.problems + check_values(node.kind, node.values, node.datasets)
             if not found and not wrong:
                 found = check_time(node.kind, node.values, options, dt)
             _default(model, name)

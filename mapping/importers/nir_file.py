@@ -32,6 +32,7 @@ class RawNode:
     """A node as the file has it.
 
     `nested`: an Input or Output inside a nested graph. `count`: numbers that it stores.
+    `problems`: what could not be read, without the node's name.
     """
 
     name: str
@@ -40,6 +41,7 @@ class RawNode:
     nested: bool = False
     values: dict[str, np.ndarray] = field(default_factory=dict)
     count: int = 0
+    problems: list[str] = field(default_factory=list)
 
     @property
     def label(self) -> str:
@@ -229,4 +231,4 @@ def _load(path: str, model: RawModel) -> None:
             if node.kind in KINDS and data.dtype.kind in "biuf" and data.shape is not None:
                 node.values[key] = np.asarray(data[()], dtype=np.float64)
             elif node.kind in KINDS:
-                model.problems.append(f"{node.label}: '{key}' holds no numbers; write it again")
+                node.problems.append(f"'{key}' holds no numbers; write it again")

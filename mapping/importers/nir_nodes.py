@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,12 +83,15 @@ class Coefficients:
     reset_value: np.ndarray
 
 
-def check_values(kind: str, values: dict[str, np.ndarray]) -> list[str]:
-    """What is wrong with the parameters of one node, each with how to mend it."""
+def check_values(kind: str, values: dict[str, np.ndarray], present: Container[str]) -> list[str]:
+    """What is wrong with the parameters of one node, each with how to mend it.
+
+    present: names that the file has, even where their values could not be read.
+    """
     found = []
     spec = KINDS[kind]
     for name in spec.required:
-        if name not in values:
+        if name not in present:
             found.append(f"has no parameter '{name}'; write the file again with nir.write")
     for name, value in values.items():
         if value.size == 0:
@@ -114,7 +117,8 @@ def check_values(kind: str, values: dict[str, np.ndarray]) -> list[str]:
         bias = values["bias"]
         if bias.size not in (1, int(np.prod(out))):
             found.append(f"'bias' has shape {bias.shape}, the weight gives {out}; make them equal")
-    if spec.role == "neuron" and broadcast(values) is None:
+    full = all(value.size for value in values.values())
+    if spec.role == "neuron" and full and broadcast(values) is None:
         shapes = ", ".join(f"{name} {value.shape}" for name, value in values.items())
         found.append(f"shapes do not fit together: {shapes}; give one value, or one a neuron")
     return found
