@@ -13,23 +13,29 @@ from mapping.graph import Connection, Graph, Layer
 from mapping.program import Input
 from mapping.ranges import LayerRange
 from mapping.settings import Quantisation
-from mapping.weights import Incoming, IntegerWeights, common_scale, quantise_connection
+from mapping.weights import Incoming, IntegerWeights, common_scale, lost_grids, quantise_connection
 
-__all__ = ["Plan", "incoming_of", "plan_layers", "quantised_graph"]
+__all__ = ["Plan", "incoming_of", "plan_layers", "quantised_graph", "weight_notes"]
 
 
 @dataclass(eq=False)
 class Plan:
-    """What was decided for one layer. scale: real value of one accumulator unit [size]."""
+    """What was decided for one layer.
+
+    scale: real value of one accumulator unit [size]. coarser: how often it was doubled so that
+    the membrane fits its widest format. capped: fewer fraction bits than the rule asks.
+    """
 
     layer: Layer
     emit: Emit
     scale: np.ndarray
     shift: int = 0
     capped: bool = False
+    coarser: int = 0
     value_shift: int = 0
     payload: float = 1.0
     weights: list[IntegerWeights] = field(default_factory=list)
+    incoming: list[Incoming] = field(default_factory=list)
 
     @property
     def unit(self) -> np.ndarray:
@@ -90,45 +96,53 @@ def plan_layers(
     # A value that is not planned yet (recurrent) is guessed; its weights are redone below.
     payload |= {p.name: 1.0 if p.spiking else (reach[p.name] or 1.0) / top for p in graph.layers}
     plans: dict[str, Plan] = {}
-    late: list[tuple[Plan, int, Incoming]] = []
+    late_ones: list[tuple[Plan, int, Incoming]] = []
+    spiking = {p.name: p.spiking for p in graph.layers}
     for layer in graph.layers:
         emit = _emit(graph, layer)
-        incoming = [
-            Incoming(
-                c,
-                payload[c.source],
-                "ternary"
-                if layer.kind == "Delay"
-                else settings.width_of(c.source, c.target, c.node),
+        incoming = []
+        for c in incoming_of(graph, layer.name):
+            width = settings.width_of(c.source, c.target, c.node)
+            late = c.source not in plans and not spiking.get(c.source, True)
+            incoming.append(
+                Incoming(c, payload[c.source], "ternary" if layer.kind == "Delay" else width, late)
             )
-            for c in incoming_of(graph, layer.name)
-        ]
+        r = ranges[layer.name]
+        width = settings.membrane_bits or CAP
+        reach_of = max(np.abs(bound).max() for bound in spread(layer, *r.membrane))
         scale, exponents = common_scale(
-            incoming, layer.size, settings.scale == "neuron", not layer.spiking, settings.clip
+            incoming,
+            layer.size,
+            settings.scale == "neuron",
+            not layer.spiking,
+            settings.clip,
+            float(reach_of) * 2.0 ** (1 - width),
         )
         if not incoming:
             scale = np.full(layer.size, _natural_unit(layer))
-        plan = plans[layer.name] = Plan(layer, emit, scale)
+        plan = plans[layer.name] = Plan(layer, emit, scale, incoming=incoming)
+        while plan.membrane_need(r, 0) > (settings.membrane_bits or 32):
+            plan.scale, plan.coarser = plan.scale * 2, plan.coarser + 1
         if settings.fraction_bits is not None and layer.kind != "Delay":
             plan.shift = settings.fraction_bits
         else:
-            cap = settings.membrane_bits or CAP
-            plan.shift, plan.capped = choose_shift(
-                layer, scale, *ranges[layer.name].membrane, steps, cap
-            )
+            plan.shift, plan.capped = choose_shift(layer, plan.scale, *r.membrane, steps, width)
         for i, (source, exponent) in enumerate(zip(incoming, exponents, strict=True)):
-            plan.weights.append(quantise_connection(source, scale, exponent))
-            name = source.connection.source
-            if name not in plans and any(p.name == name and not p.spiking for p in graph.layers):
-                late.append((plan, i, source))
+            exponent = max(exponent - plan.coarser, 0)
+            plan.weights.append(quantise_connection(source, plan.scale, exponent))
+            if source.guessed:
+                late_ones.append((plan, i, source))
         if emit == Emit.VALUE:
             unit = float(plan.unit.max())
             ratio = reach[layer.name] / (unit * top)
             plan.value_shift = int(np.clip(np.ceil(np.log2(ratio) - 1e-9), 0, 31)) if ratio else 0
             plan.payload = payload[layer.name] = unit * 2.0**plan.value_shift
     # A layer that listens to its own values is planned before its payload scale is known.
-    for plan, i, source in late:
-        known = dataclasses.replace(source, payload=payload[source.connection.source])
+    for plan, i, source in late_ones:
+        known = dataclasses.replace(
+            source, payload=payload[source.connection.source], guessed=False
+        )
+        plan.incoming[i] = known
         plan.weights[i] = quantise_connection(known, plan.scale, None)
     return plans
 
@@ -138,6 +152,29 @@ def _natural_unit(layer: Layer) -> float:
     values = [layer.bias, layer.threshold, layer.reset_value] if layer.spiking else [layer.bias]
     finite = [np.abs(v[np.isfinite(v)]).max(initial=0.0) for v in values]
     return (float(max(finite)) or 1.0) / 256
+
+
+def weight_notes(plans: dict[str, Plan]) -> list[dict[str, str]]:
+    """Notes on weights that vanished and on trained grids that could not be kept."""
+    notes = []
+    for plan in plans.values():
+        if plan.coarser:
+            change = f"weight scale made 2**{plan.coarser} coarser, for the membrane to fit"
+            effect = "weights lose precision; allow more membrane_bits or fewer weight_bits"
+            notes.append({"node": plan.layer.name, "change": change, "effect": effect})
+        for name in lost_grids(plan.incoming, plan.weights):
+            change = f"its integer grid is rounded to the common scale of {plan.layer.name}"
+            effect = (
+                "weights are no longer exact; train the layer's connections with scales in a "
+                "ratio of 2**k, or raise weight_bits"
+            )
+            notes.append({"node": name, "change": change, "effect": effect})
+        for w in plan.weights:
+            if not w.report.synapses:
+                change = f"all weights round to 0 at {w.report.bits} bits"
+                effect = "the connection is gone; raise weight_bits"
+                notes.append({"node": w.report.node, "change": change, "effect": effect})
+    return notes
 
 
 def quantised_graph(graph: Graph, plans: dict[str, Plan], settings: Quantisation) -> Graph:

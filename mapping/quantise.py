@@ -14,11 +14,12 @@ import dataclasses
 import numpy as np
 from scipy import sparse
 
+from hdl.params.errors import UserError
 from hdl.params.neuron import Emit
 from mapping.assemble import input_populations, population_of, projections_of
 from mapping.checks import check, check_calibration
 from mapping.graph import Graph
-from mapping.plan import Plan, plan_layers, quantised_graph
+from mapping.plan import Plan, plan_layers, quantised_graph, weight_notes
 from mapping.program import Formats, Population, Program
 from mapping.ranges import LayerRange, measure, stand_in
 from mapping.relays import unroll_delays
@@ -27,6 +28,9 @@ from mapping.settings import Quantisation
 from mapping.widths import fit_formats
 
 __all__ = ["LayerReport", "Quantisation", "WeightReport", "quantise"]
+
+#: A membrane beyond this has no format.
+LARGEST = 1e18
 
 
 def join(a: LayerRange, b: LayerRange) -> LayerRange:
@@ -103,10 +107,18 @@ def quantise(
     inputs = input_populations(graph, data, graded, settings.payload_bits, calibration is None)
     graph = unroll_delays(_clean(graph), graded)
     steps = data.shape[1]
-    ranges = measure(graph, data, lengths)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ranges = measure(graph, data, lengths)
+    for name, r in ranges.items():
+        if not all(np.abs(bound).max() < LARGEST for bound in (*r.membrane, *r.drive)):
+            raise UserError(
+                f"{name}: its membrane grows beyond {LARGEST:g} in the calibration run; "
+                "check weights and time constants"
+            )
     plans = plan_layers(graph, inputs, ranges, steps, settings)
     for name, r in measure(quantised_graph(graph, plans, settings), data, lengths).items():
         ranges[name] = join(ranges[name], r)
+    notes += weight_notes(plans)
     any_graded = graded or any(p.emit == Emit.VALUE for p in plans.values())
     formats = fit_formats(plans, ranges, any_graded, settings, notes)
     populations = [population_of(p, formats, settings) for p in plans.values()]

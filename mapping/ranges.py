@@ -15,6 +15,8 @@ from mapping.graph import Graph, Layer
 __all__ = ["LayerRange", "measure", "stand_in"]
 
 CHUNK = 64
+#: Density from which a dense product is faster than a sparse one.
+DENSE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +87,17 @@ def measure(
     total = dict.fromkeys(low, 0.0)
     count = 0
     order = sorted(graph.layers, key=lambda layer: layer.level)
+    incoming: dict[str, list] = {layer.name: [] for layer in order}
+    for c in graph.connections:
+        dense = c.matrix.nnz > DENSE * c.matrix.shape[0] * c.matrix.shape[1]
+        incoming[c.target].append((c, c.matrix.toarray() if dense else c.matrix))
     for first in range(0, samples, CHUNK):
         batch = np.asarray(inputs[first : first + CHUNK], float)
         n = len(batch)
         ends = np.full(n, steps) if lengths is None else np.asarray(lengths)[first : first + n]
         states = {layer.name: _State(layer, n) for layer in order}
-        out: dict[str, np.ndarray] = {layer.name: np.zeros((layer.size, n)) for layer in order}
+        out = {layer.name: np.zeros((layer.size, n)) for layer in order}
+        out |= {source.name: np.zeros((source.size, n)) for source in graph.inputs}
         for t in range(int(ends.max(initial=0))):
             before, out, at = out, {}, 0
             for source in graph.inputs:
@@ -100,9 +107,8 @@ def measure(
             count += int(live.sum())
             for layer in order:
                 x = np.zeros((layer.size, n))
-                for c in graph.connections:
-                    if c.target == layer.name:
-                        x = x + c.matrix @ (before if c.delay else out)[c.source]
+                for c, matrix in incoming[layer.name]:
+                    x = x + matrix @ (before if c.delay else out)[c.source]
                 emitted, drive, v = states[layer.name].step(x)
                 out[layer.name] = emitted
                 after = states[layer.name].membrane

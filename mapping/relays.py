@@ -2,7 +2,8 @@
 
 A relay is a layer of kind "Delay" that repeats its source's emissions: decay 0, weight 1 and, for
 spikes, threshold 1/2. A chain starts at the source's level (level 1 behind an input) and each hop
-takes one step, except that the last one into a later level takes none.
+takes one step, except that the last one into a later level takes none. Inputs may be delayed by
+one step without a relay: the host sends their events a step later.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def _relay(name: str, size: int, level: int, spiking: bool) -> Layer:
 
 
 def unroll_delays(graph: Graph, graded_inputs: bool) -> Graph:
-    """An equal Graph whose connections have delay 0 (to a later level) or 1 (to none later)."""
+    """An equal Graph whose connections have delay 0 (up in level) or 1 (not up, or from inputs)."""
     levels = {i.name: 0 for i in graph.inputs} | {p.name: p.level for p in graph.layers}
     sizes = {i.name: i.size for i in graph.inputs} | {p.name: p.size for p in graph.layers}
     spiking = {i.name: not graded_inputs for i in graph.inputs}
@@ -45,37 +46,35 @@ def unroll_delays(graph: Graph, graded_inputs: bool) -> Graph:
     layers = list(graph.layers)
     connections: list[Connection] = []
     notes = list(graph.notes)
-    chain: dict[tuple[str, int], str] = {}
+    chain: dict[str, str] = {}
     origin: dict[str, tuple[str, int]] = {}
 
-    def repeat(source: str, hop: int) -> str:
-        """The layer that repeats `source` after `hop` steps."""
-        if (source, hop) not in chain:
+    def repeat(source: str) -> str:
+        """The layer that repeats `source` a step later."""
+        if source not in chain:
             root, depth = origin.get(source, (source, 0))
-            name = f"{root}.delay{depth + hop}"
+            name = f"{root}.delay{depth + 1}"
             while name in levels:
                 name += "_"
             level = max(levels[source], 1)
             layers.append(_relay(name, sizes[source], level, spiking[source]))
             levels[name], sizes[name], spiking[name] = level, sizes[source], spiking[source]
             one = sparse.csr_array(sparse.eye_array(sizes[source], format="csr"))
-            connections.append(Connection(source=source, target=name, matrix=one, delay=hop))
-            origin[name] = (root, depth + hop)
-            chain[source, hop] = name
-        return chain[source, hop]
+            connections.append(Connection(source=source, target=name, matrix=one, delay=1))
+            origin[name] = (root, depth + 1)
+            chain[source] = name
+        return chain[source]
 
     for c in graph.connections:
-        forward = levels[c.source] < levels[c.target]
+        forward = 0 < levels[c.source] < levels[c.target]
         if not c.delay or (c.delay == 1 and not forward):
             connections.append(c)
             continue
-        at, left, relays = c.source, c.delay, 0
-        if levels[at] == 0:
-            at, relays = repeat(at, 0), 1
-        last = 0 if levels[at] < levels[c.target] else 1
-        while left > last:
-            at, left, relays = repeat(at, 1), left - 1, relays + 1
-        connections.append(dataclasses.replace(c, source=at, delay=last))
+        at, left = c.source, c.delay
+        while left > (0 if 0 < levels[at] < levels[c.target] else 1):
+            at, left = repeat(at), left - 1
+        connections.append(dataclasses.replace(c, source=at, delay=left))
+        relays = c.delay - left
         notes.append(
             {
                 "node": c.node or f"{c.source}->{c.target}",

@@ -128,7 +128,7 @@ def _projection(p: Projection, program: Program, ends: dict[str, tuple[int, int]
     (sources, before), (targets, after) = ends[p.source], ends[p.target]
     if p.delay == 0 and not before < after:
         found.append(f"delay 0 needs a source level below the target's, not {before} and {after}")
-    if p.delay == 1 and not after <= before:
+    if p.delay == 1 and p.source in populations and not after <= before:
         found.append(
             f"delay 1 needs a target level not above the source's, not {after} and {before}"
         )

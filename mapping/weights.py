@@ -21,20 +21,27 @@ from mapping.report import WeightReport
 from mapping.scales import ODD, SAMPLE, Flat, exact_scale, integer_range, integers, scales
 from mapping.settings import Width, weight_width
 
-__all__ = ["Incoming", "IntegerWeights", "common_scale", "quantise_connection"]
+__all__ = ["Incoming", "IntegerWeights", "common_scale", "lost_grids", "quantise_connection"]
 
-#: Relative squared error below which integers count as exact (float32 rounding is 2**-48).
-EXACT = 1e-9
+#: Relative squared error below which integers count as exact (float32 rounding is near 1e-15).
+EXACT = 1e-11
 MOST_EXPONENT = 15
+#: A neuron's own scale is not finer than the layer's by more than this: it would widen membranes.
+FINEST = 2.0**-8
 
 
 @dataclass(frozen=True, eq=False)
 class Incoming:
-    """A connection with its payload scale and its weight width."""
+    """A connection with its payload scale and its weight width.
+
+    guessed: the payload scale is a guess within a factor of 2 (a value that the layer itself, or
+    a later one, sends back), so it has no say in the common scale but that it is fine enough.
+    """
 
     connection: Connection
     payload: float
     width: Width
+    guessed: bool = False
 
     @property
     def name(self) -> str:
@@ -108,22 +115,36 @@ def _base(flats: list[Flat], clip: str) -> tuple[float, list[int]]:
 
 
 def common_scale(
-    incoming: list[Incoming], size: int, per_neuron: bool, comparable: bool, clip: str
+    incoming: list[Incoming],
+    size: int,
+    per_neuron: bool,
+    comparable: bool,
+    clip: str,
+    finest: float,
 ) -> tuple[np.ndarray, list[int]]:
-    """Scale per target neuron [size] and exponent per connection.
+    """Scale per target neuron [size] and exponent per connection (guessed ones: meaningless).
 
     comparable: the membranes are read, so they need one scale. Otherwise, scales per neuron are
     also taken where the layer has no exact scale but every neuron has one (a trained grid times a
-    gain per neuron).
+    gain per neuron). finest: guessed connections don't make the scale finer than this.
     """
     flats = [i.flat() for i in incoming]
-    full = [f for f in flats if len(f.value)]
-    if not full:
+    known = [len(f.value) > 0 and not i.guessed for f, i in zip(flats, incoming, strict=True)]
+    if not any(known):
+        known = [len(f.value) > 0 for f in flats]
+    if not any(known):
         return np.ones(size), [0] * len(incoming)
+    full = [f for f, use in zip(flats, known, strict=True) if use]
     base, found = _base([_layer(f) for f in full], clip)
+    for f, use in zip(flats, known, strict=True):
+        if not use and len(f.value):
+            wanted = float(scales(_layer(f), clip)[0][0]) / 2
+            finer = np.log2(base / max(wanted, finest))
+            finer = int(np.clip(np.ceil(finer), 0, MOST_EXPONENT - max(found)))
+            base, found = base * 2.0**-finer, [e + finer for e in found]
     exponents, at = [], iter(found)
-    for f in flats:
-        exponents.append(next(at) if len(f.value) else 0)
+    for use in known:
+        exponents.append(next(at) if use else 0)
     common = np.full(size, base)
     worst = max(_relative_error(f, common * 2.0**e) for f, e in zip(full, found, strict=True))
     if comparable or worst < EXACT:
@@ -138,9 +159,16 @@ def common_scale(
     )
     used = np.bincount(rows.group, minlength=size) > 0
     if per_neuron:
-        return np.where(used, scales(rows, clip)[0], base), exponents
+        return _not_too_fine(np.where(used, scales(rows, clip)[0], base), base), exponents
     exact = _exact_rows(rows)
-    return (common if exact is None else np.where(used, exact, base)), exponents
+    if exact is None:
+        return common, exponents
+    return _not_too_fine(np.where(used, exact, base), base), exponents
+
+
+def _not_too_fine(scale: np.ndarray, base: float) -> np.ndarray:
+    """Scales below FINEST * base, doubled until they are not."""
+    return scale * 2.0 ** np.maximum(np.ceil(np.log2(FINEST * base / scale)), 0)
 
 
 def _exact_rows(rows: Flat) -> np.ndarray | None:
@@ -155,6 +183,15 @@ def _exact_rows(rows: Flat) -> np.ndarray | None:
                 return None
             found[g] = scale
     return found
+
+
+def lost_grids(incoming: list[Incoming], weights: list[IntegerWeights]) -> list[str]:
+    """Names of connections that have an exact integer grid, but not in the common scale."""
+    lost = []
+    for i, w in zip(incoming, weights, strict=True):
+        if not w.report.exact and exact_scale(_layer(i.flat())) is not None:
+            lost.append(i.name)
+    return lost
 
 
 @dataclass(frozen=True, eq=False)
