@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata, util
 from pathlib import Path
@@ -145,10 +145,22 @@ def yosys_version() -> str:
     return f"pyosys {metadata.version('pyosys')}"
 
 
-def data_files(source: Path) -> list[Path]:
-    """The memory files that a Verilog file reads and that stand beside it."""
-    names = re.findall(r'\$readmem[hb]\s*\(\s*"([^"]+)"', source.read_text(errors="replace"))
-    return [path for name in dict.fromkeys(names) if (path := source.parent / name).is_file()]
+def data_files(source: Path) -> dict[str, Path]:
+    """The memory files that a Verilog file reads, by the name that it uses.
+
+    A relative name is looked for beside the Verilog file and in the folder above.
+    """
+    text = source.read_text(errors="replace")
+    found = {}
+    for name in dict.fromkeys(re.findall(r'\$readmem[hb]\s*\(\s*"([^"]+)"', text)):
+        places = [source.parent / name, source.parent.parent / name]
+        path = next((place for place in places if place.is_file()), None)
+        if path is None or ".." in Path(name).parts:
+            raise UserError(
+                f"{source.name} reads memory file {name}, which is not beside it or below"
+            )
+        found[name] = path
+    return found
 
 
 def synthesise(
@@ -179,8 +191,8 @@ def synthesise(
         if name not in VARIANTS:
             raise UserError(f"variant '{name}' is unknown; use one of {', '.join(VARIANTS)}")
     out_dir.mkdir(parents=True, exist_ok=True)
-    files = sources + [extra for path in sources for extra in data_files(path)]
-    content = cache.digest_files([*files, *_CODE])
+    extra = {name: path for source in sources for name, path in data_files(source).items()}
+    content = cache.digest_files([*sources, *extra.values(), *_CODE])
     netlists = []
     for name in variants:
         key = cache.digest("yosys", content, top or "", VARIANTS[name], name == "plain", version)
@@ -188,12 +200,20 @@ def synthesise(
         if fresh or not (place / "statistics.json").is_file():
             with heartbeat(f"Yosys ({name})", progress):
                 log = out_dir.resolve() / f"{name}.yosys.log"
-                _run(sources, top, name, place=place, log=log)
+                _run(sources, extra, top, name, place=place, log=log)
         netlists.append(_collect(place, out_dir, name))
     return netlists
 
 
-def _run(sources: Sequence[Path], top: str | None, variant: str, *, place: Path, log: Path) -> None:
+def _run(
+    sources: Sequence[Path],
+    extra: Mapping[str, Path],
+    top: str | None,
+    variant: str,
+    *,
+    place: Path,
+    log: Path,
+) -> None:
     """Run Yosys in a scratch folder and move the outcome to `place`."""
     with tempfile.TemporaryDirectory(prefix="nervure-") as scratch:
         work = Path(scratch)
@@ -204,6 +224,10 @@ def _run(sources: Sequence[Path], top: str | None, variant: str, *, place: Path,
             "output_registers": variant != "plain",
         }
         (work / "job.json").write_text(json.dumps(job))
+        for name, path in extra.items():
+            if not Path(name).is_absolute():
+                (work / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, work / name)
         command = [sys.executable, "-m", "codesign.synth.yosys_job", "job.json"]
         run_tool("Yosys", command, cwd=work, log=log, python_path=_JOB.parents[2])
         names = ("netlist.json", "statistics.json")

@@ -57,7 +57,7 @@ def _mapped(module: Any, before: dict[str, dict[str, Any]]) -> list[dict[str, An
         if owner and owner[1] in before:
             cells.setdefault(owner[1], []).append(cell.type.str().lstrip("\\"))
     rows = []
-    for name, memory in before.items():
+    for name, memory in sorted(before.items()):
         types = cells.get(name, [])
         unmapped = name in left
         rows.append(

@@ -16,6 +16,14 @@ from codesign.synth.yosys import VARIANTS
 from hdl.params.errors import NervureError
 
 
+def say(stage: str) -> None:
+    """Show progress on one line of a terminal; in a log only what is new."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K  {stage}", end="", file=sys.stderr, flush=True)
+    elif not stage.endswith(" s"):
+        print(f"  {stage}", file=sys.stderr, flush=True)
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -43,12 +51,14 @@ def main() -> int:
             variants=tuple(VARIANTS) if args.variants else (args.variant,),
             out_dir=args.out,
             workers=args.workers,
-            progress=lambda stage: print(f"  {stage}", file=sys.stderr, flush=True),
+            progress=say,
             fresh=args.fresh,
         )
     except NervureError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
     if args.json:
         print(json.dumps(result, indent=1))
         return 0

@@ -276,6 +276,26 @@ def test_the_enable_of_the_register_becomes_that_of_the_output():
     assert absorb(module) == {}
 
 
+def test_memory_files_are_found_and_part_of_the_cache_key(place):
+    folder = place / "files" / "rtl"
+    folder.mkdir(parents=True)
+    path = folder / "rom.v"
+    path.write_text(
+        "module rom(input clk, input [8:0] a, output reg [7:0] q);\nreg [7:0] t [0:511];\n"
+        'initial $readmemh("rtl/rom.mem", t);\nalways @(posedge clk) q <= t[a];\nendmodule\n'
+    )
+    with pytest.raises(UserError, match=r"rom\.v reads memory file rtl/rom\.mem, which is not"):
+        synthesise([path], "rom", place / "rom")
+    netlists = []
+    for factor in (37, 41):
+        words = [f"{factor * index * index % 251:02x}\n" for index in range(512)]
+        (folder / "rom.mem").write_text("".join(words))
+        (netlist,) = synthesise([path], "rom", place / "rom")
+        assert netlist.bram == 1
+        netlists.append(netlist.path.read_text())
+    assert netlists[0] != netlists[1]
+
+
 def test_an_overflow_names_the_resource_the_excess_and_the_knob(place):
     path = place / "large.v"
     path.write_text(
