@@ -43,7 +43,8 @@ def read_npz(path: Path | str, wanted: Sequence[str]) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: is a folder, not a .npz file") from None
     except zipfile.BadZipFile:
         raise UserError(
-            f"{path}: is not a .npz file, or is damaged (write one with numpy.savez(path, spikes=...))"
+            f"{path}: is not a .npz file, or is damaged "
+            "(write one with numpy.savez(path, spikes=...))"
         ) from None
     except OSError as error:
         raise UserError(f"{path}: can't be read: {error.strerror or error}") from None

@@ -101,7 +101,8 @@ class Golden:
         samples, steps, width = events.shape
         flat = events.reshape(-1)
         place = np.flatnonzero(flat)
-        step, source = np.divmod(place, max(width, 1))
+        step = place // max(width, 1)  # much faster than divmod
+        source = place - step * width
         value = flat[place].astype(np.int64)
         wrong = (value < self._low[source]) | (value > self._high[source])
         if wrong.any():

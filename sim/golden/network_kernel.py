@@ -49,13 +49,12 @@ def run_samples(  # type: ignore[no-untyped-def]
     top = (one << (membrane_bits - 1)) - 1
     current_top = (one << max(current_bits - 1, 0)) - 1
     payload_top = (one << max(payload_bits - 1, 0)) - 1
-    acc = np.zeros(neurons, np.int64)
+    acc = np.zeros(neurons, np.int64)  # each update leaves 0
     emitted = np.zeros(neurons, np.int64)
     sent_source = np.zeros((2, neurons), np.int64)  # events of this step and of the one before
     sent_value = np.zeros((2, neurons), np.int64)
     for s in range(first, end):
         membrane, current = membranes[s], currents[s]
-        acc[:] = 0
         sent = 0
         done = 0
         for t in range(lengths[s]):

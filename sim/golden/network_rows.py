@@ -21,7 +21,7 @@ class Rows(NamedTuple):
     row_ptr : int64 [2*sources + 1], first segment of each row.
     segments : int64 [segments, 3]: first synapse, number of synapses, first target if the
         targets are consecutive, else -1.
-    targets : int32 [synapses], neuron.
+    targets : uint32 [synapses], neuron.
     weights : int32 [synapses], weight << exponent.
     """
 
@@ -88,7 +88,7 @@ def build_rows(program: Program) -> Rows:
     reach = np.zeros(sources - inputs)  # largest magnitude of each neuron's sum
     none = np.zeros(0, np.int64)
     rows, segments = [none], [np.zeros((0, 3), np.int64)]
-    targets, weights = [none.astype(np.int32)], [none.astype(np.int32)]
+    targets, weights = [none.astype(np.uint32)], [none.astype(np.int32)]
     stored = 0
     for projection in program.projections:
         source, target = places[projection.source], places[projection.target]
@@ -103,7 +103,7 @@ def build_rows(program: Program) -> Rows:
         rows.append(projection.delay * sources + source.first + used)
         first = np.where(consecutive, neuron[start], -1)
         segments.append(np.stack([stored + start, count[used], first], 1).astype(np.int64))
-        targets.append(neuron.astype(np.int32))
+        targets.append(neuron.astype(np.uint32))
         weights.append(wide.astype(np.int32))
         stored += len(neuron)
     shift = np.concatenate([none, *(p.fields["shift"] for p in program.populations)])
