@@ -33,7 +33,7 @@ __all__ = ["LayerReport", "Quantisation", "WeightReport", "quantise"]
 LARGEST = 1e18
 
 
-def join(a: LayerRange, b: LayerRange) -> LayerRange:
+def _join(a: LayerRange, b: LayerRange) -> LayerRange:
     def both(x: tuple, y: tuple) -> tuple:
         return np.minimum(x[0], y[0]), np.maximum(x[1], y[1])
 
@@ -75,6 +75,19 @@ def _clean(graph: Graph) -> Graph:
     return dataclasses.replace(graph, layers=layers, connections=tuple(connections))
 
 
+def _measured(graph: Graph, data: np.ndarray, lengths: np.ndarray | None) -> dict[str, LayerRange]:
+    """Ranges; a UserError for a model whose state explodes."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        ranges = measure(graph, data, lengths)
+    for name, r in ranges.items():
+        if not all(np.abs(bound).max() < LARGEST for bound in (*r.membrane, *r.drive)):
+            raise UserError(
+                f"{name}: its membrane grows beyond {LARGEST:g} in the calibration run; "
+                "check weights and time constants"
+            )
+    return ranges
+
+
 def quantise(
     graph: Graph,
     calibration: np.ndarray | None = None,
@@ -107,17 +120,10 @@ def quantise(
     inputs = input_populations(graph, data, graded, settings.payload_bits, calibration is None)
     graph = unroll_delays(_clean(graph), graded)
     steps = data.shape[1]
-    with np.errstate(over="ignore", invalid="ignore"):
-        ranges = measure(graph, data, lengths)
-    for name, r in ranges.items():
-        if not all(np.abs(bound).max() < LARGEST for bound in (*r.membrane, *r.drive)):
-            raise UserError(
-                f"{name}: its membrane grows beyond {LARGEST:g} in the calibration run; "
-                "check weights and time constants"
-            )
+    ranges = _measured(graph, data, lengths)
     plans = plan_layers(graph, inputs, ranges, steps, settings)
-    for name, r in measure(quantised_graph(graph, plans, settings), data, lengths).items():
-        ranges[name] = join(ranges[name], r)
+    for name, r in _measured(quantised_graph(graph, plans, settings), data, lengths).items():
+        ranges[name] = _join(ranges[name], r)
     notes += weight_notes(plans)
     any_graded = graded or any(p.emit == Emit.VALUE for p in plans.values())
     formats = fit_formats(plans, ranges, any_graded, settings, notes)

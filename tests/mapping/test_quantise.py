@@ -505,7 +505,7 @@ def test_wrong_calibration_is_named(data, lengths, graded, message):
 def test_a_model_that_explodes_is_named():
     layer = neurons("a", 2, 1, spiking=False, membrane_decay=1.0)
     links = [synapses("in", "a", np.eye(2)), synapses("a", "a", 1e30 * np.eye(2), delay=1)]
-    with pytest.raises(UserError, match="a: its membrane grows beyond 1e18"):
+    with pytest.raises(UserError, match=r"a: its membrane grows beyond 1e\+18"):
         quantise(model(2, [layer], links, ["a"]), spikes(2, 40, 2))
 
 
