@@ -20,8 +20,11 @@ Product = tuple[int, int]  #: rows (tile row y is bit y + 1), columns
 
 HOST_ROUTE: Product = (1, 1)  #: the host: row 0 of column 0
 
-#: A flit more costs this many deliveries: injection, and a wider route table.
+#: A flit more costs this many links: injection, and a wider route table.
 FLIT_COST = 4.0
+
+#: A delivery costs this many links: the core looks up a row, and has a row to look up.
+DELIVERY_COST = 2.0
 
 
 def _bits(mask: int) -> Iterator[int]:
@@ -97,7 +100,8 @@ class Router:
         return self._known[key]
 
     def _cost(self, product: Product, x: int, y: int) -> float:
-        return FLIT_COST + len(links(product, x, y)) + self.tiles(product).bit_count()
+        hops = len(links(product, x, y))
+        return FLIT_COST + hops + DELIVERY_COST * self.tiles(product).bit_count()
 
     def _split(self, tiles: int, by_row: bool) -> list[Product]:
         lines: dict[int, int] = {}
