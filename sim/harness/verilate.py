@@ -8,14 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hdl.params.errors import NervureError
 from sim.toolchain import build_once, cache_dir, find_program, find_verilator, program_version
 
-__all__ = ["BuildFailed", "BuildOptions", "build_model"]
+__all__ = ["BuildFailed", "BuildOptions", "build_model", "build_runtime"]
 
 Progress = Callable[[str], None]
 Command = Sequence[str | Path]
@@ -87,7 +87,7 @@ def build_model(
     target = cache_dir("verilated", f"{top}-{_key(sources, top, options, data_files)}")
     if target.exists():
         return target
-    runtime = _runtime(progress)
+    runtime = build_runtime(progress)
 
     def make(work: Path) -> None:
         (work / "data").mkdir()
@@ -142,13 +142,13 @@ def _run(command: Command, cwd: Path, tool: str, **extra: str) -> None:
         raise BuildFailed(f"{tool}: {reason.strip()}")
 
 
-def _runtime(progress: Progress) -> Path:
+def build_runtime(progress: Progress) -> Path:
     """Folder with the objects that every model links, and the precompiled header they share."""
     target = cache_dir("verilated", f"runtime-{_digest(_tools_key())}")
     include = find_verilator().include
 
     def make(work: Path) -> None:
-        progress("compiling Verilator's runtime (once)")
+        progress("g++ compiles Verilator's runtime (once)")
         for name in _HARNESS_FILES:
             shutil.copy(_HARNESS / name, work / name)
         base: list[str | Path] = [
@@ -162,10 +162,12 @@ def _runtime(progress: Progress) -> Path:
         header = ["-x", "c++-header", "verilated_main.h", "-o", "verilated_main.h.gch"]
         jobs: list[Command] = [[*base, *header]]
         for unit in (*units, Path("verilated_main.cpp")):
-            level = "-O2" if unit.stem == "verilated_main" else "-O1"  # the rest is off the hot path
+            level = (
+                "-O2" if unit.stem == "verilated_main" else "-O1"
+            )  # the rest is off the hot path
             unit_flags = [level, "-include", "verilated_print.h", "-c"]
             jobs.append([*base, *unit_flags, unit, "-o", f"{unit.stem}.o"])
-        _run_all(jobs, work, lambda done: None)
+        _run_all(jobs, work, lambda done: progress(f"runtime: {done} of {len(jobs)} files"))
 
     return build_once(target, make)
 
@@ -176,7 +178,7 @@ def _run_all(jobs: Sequence[Command], cwd: Path, done: Callable[[int], None]) ->
     with ThreadPoolExecutor(len(may_use(0)) if may_use else os.cpu_count() or 1) as pool:
         runs = [pool.submit(_run, job, cwd, "g++") for job in jobs]
         try:
-            for count, run in enumerate(runs, 1):
+            for count, run in enumerate(as_completed(runs), 1):
                 run.result()
                 done(count)
         except BaseException:

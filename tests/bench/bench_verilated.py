@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from amaranth.back import verilog
@@ -45,6 +46,12 @@ async def drive(dut):
 """
 
 
+def total(values: list) -> Any:
+    """Sum as a balanced tree."""
+    half = len(values) // 2
+    return total(values[:half]) + total(values[half:]) if half else values[0]
+
+
 class Lanes(wiring.Component):
     """The benchmark's design: ``lanes`` stochastic multipliers and a counter."""
 
@@ -58,17 +65,17 @@ class Lanes(wiring.Component):
         ones = Signal(range(self.lanes + 1))
         bits = []
         for lane in range(self.lanes):
-            state = Signal(16, init=lane * 997 + 1, name=f"state{lane}")
+            state = Signal(16, init=lane * 157 + 1, name=f"state{lane}")
             weight = Signal(name=f"weight{lane}")
             feedback = state[0] ^ state[2] ^ state[3] ^ state[5]
-            m.d.comb += weight.eq(state < 40 * lane + 300)
+            m.d.comb += weight.eq(state < (1640 * lane + 300) % 65536)
             with m.If(move):
                 m.d.sync += state.eq(Cat(state[1:], feedback))
             bits.append(weight & self.i.payload[lane])
         m.d.comb += [
             move.eq(self.i.valid & self.i.ready),
             self.i.ready.eq(~self.o.valid | self.o.ready),
-            ones.eq(sum(bits)),
+            ones.eq(total(bits)),
         ]
         with m.If(move):
             m.d.sync += self.o.payload.eq(self.o.payload + ones)
@@ -79,7 +86,8 @@ class Lanes(wiring.Component):
 
 def batch(sim: VerilatedModel, cycles: int) -> int:
     """All words in one call."""
-    words = np.arange(cycles, dtype=np.uint64) & np.uint64((1 << 40) - 1)
+    words = np.zeros((cycles, -(-sim.ports["i__payload"].width // 64)), dtype=np.uint64)
+    words[:, 0] = np.arange(cycles)
     return sim.stream(words, until=cycles).cycles
 
 

@@ -9,7 +9,7 @@ from amaranth.hdl import Assert, Format, Module, Print
 from amaranth.lib import fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from sim import toolchain
+from sim.harness.verilate import build_runtime
 from sim.verilated import (
     AssertionFailed,
     BuildFailed,
@@ -88,13 +88,11 @@ endmodule
 
 @pytest.fixture(scope="module", autouse=True)
 def _cache(tmp_path_factory):
-    """A cache of this module's own, but with the user's compiled runtime: that is slow to make."""
+    """A cache of this module's own, but with the shared compiled runtime: that is slow to make."""
+    runtime = build_runtime(lambda text: None)
     folder = tmp_path_factory.mktemp("cache") / "verilated"
     folder.mkdir()
-    shared = toolchain.cache_dir("verilated")
-    for runtime in shared.glob("runtime-*"):
-        if runtime.is_dir() and not runtime.name.endswith(".tmp"):
-            (folder / runtime.name).symlink_to(runtime)
+    (folder / runtime.name).symlink_to(runtime)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NERVURE_CACHE", str(folder.parent))
         yield
