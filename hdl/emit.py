@@ -7,7 +7,7 @@ from amaranth.back import verilog
 
 __all__ = ["emit_verilog"]
 
-_LINE = re.compile(r"^    (\\?[^ ]+ ?)\[(\d+)\] = (\d+)'h([0-9a-fx]+);$")
+_LINE = re.compile(r"^    (\\?[^ ]+ ?)\[(\d+)\] = (\d+)'([hd])([0-9a-fx]+);$")
 
 #: Memories with more words than this are initialised from a file.
 INLINE_WORDS = 256
@@ -45,11 +45,13 @@ def emit_verilog(component, name: str, directory: str = "") -> dict[str, str]:
     for line in text.splitlines():
         match = _LINE.match(line)
         if match:
-            memory, number, bits, value = match.groups()
+            memory, number, bits, base, value = match.groups()
             if memory != target or int(number) != len(run):
                 flush()
                 target = memory
-            run.append((int(number), int(bits), int(value.replace("x", "0"), 16)))
+            run.append(
+                (int(number), int(bits), int(value.replace("x", "0"), 16 if base == "h" else 10))
+            )
             continue
         flush()
         target = ""

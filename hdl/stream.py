@@ -1,10 +1,10 @@
-"""Small parts of streams: a buffer whose words go to several takers, a register, an arbiter."""
+"""Small parts of streams: a buffer whose words go to several takers, and an arbiter."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Arbiter", "Fork", "Register"]
+__all__ = ["Arbiter", "Fork"]
 
 
 class Fork(wiring.Component):
@@ -36,6 +36,10 @@ class Fork(wiring.Component):
             raise ValueError(f"places must be 1 or 2, not {places!r}")
         self.takers = takers
         self.places = places
+        # The second place, in the open for proofs.
+        self.held = Signal()
+        self.spare = Signal(Shape.cast(shape).width, reset_less=True)
+        self.spare_route = Signal(takers)
         super().__init__(
             {
                 "i": In(stream.Signature(shape)),
@@ -64,44 +68,15 @@ class Fork(wiring.Component):
         if self.places == 1:
             m.d.comb += self.i.ready.eq(done)
         else:
-            spare = Signal.like(word, reset_less=True)
-            spare_names = Signal(self.takers)
-            held = Signal()
+            held, spare, spare_route = self.held, self.spare, self.spare_route
             m.d.comb += self.i.ready.eq(~held)
             m.d.sync += held.eq(~done & (held | self.i.valid))
             with m.If(~held):
-                m.d.sync += [spare.eq(first), spare_names.eq(self.route)]
-            first, names = Mux(held, spare, first), Mux(held, spare_names, names)
+                m.d.sync += [spare.eq(first), spare_route.eq(self.route)]
+            first, names = Mux(held, spare, first), Mux(held, spare_route, names)
         m.d.sync += request.eq(left | (names & done.replicate(self.takers)))
         with m.If(done):
             m.d.sync += word.eq(first)
-        return m
-
-
-class Register(wiring.Component):
-    """A stream register: one word, 1 cycle, 1 word a cycle; `i.ready` depends on `o.ready`.
-
-    Parameters
-    ----------
-    shape : shape of a word.
-
-    Members
-    -------
-    i, o : words in and out.
-    """
-
-    def __init__(self, shape) -> None:
-        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
-
-    def elaborate(self, platform):
-        m = Module()
-        word = Signal.like(Value.cast(self.o.payload), reset_less=True)
-        m.d.comb += [
-            Value.cast(self.o.payload).eq(word),
-            self.i.ready.eq(self.o.ready | ~self.o.valid),
-        ]
-        with m.If(self.i.ready):
-            m.d.sync += [self.o.valid.eq(self.i.valid), word.eq(self.i.payload)]
         return m
 
 
@@ -129,6 +104,8 @@ class Arbiter(wiring.Component):
         if sources < 1:
             raise ValueError(f"sources must be at least 1, not {sources!r}")
         self.sources = sources
+        # behind[j][i], i < j: source i stands behind j. In the open for proofs.
+        self.behind = [Signal(j, name=f"behind_{j}") for j in range(sources)]
         super().__init__(
             {
                 "words": In(shape).array(sources),
@@ -142,8 +119,7 @@ class Arbiter(wiring.Component):
         m = Module()
         request = self.request
         unblocked = Signal(self.sources, init=-1)
-        # behind[j][i], i < j: source i stands behind j.
-        behind = [Signal(j, name=f"behind_{j}") for j in range(self.sources)]
+        behind = self.behind
 
         def blocks(j, i):
             """Source j has a word and stands before i."""

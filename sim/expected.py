@@ -8,7 +8,7 @@ from hdl.params.host import ReplyOp
 from hdl.params.neuron import Emit
 from mapping.mapped import Mapped
 from sim.protocol import output_levels, replies
-from sim.words import cores, event_body, flit_words, split_marks, state_replies, u64
+from sim.words import event_body, flit_words, probe_runs, split_marks, state_replies, u64
 
 __all__ = ["canonical", "expected"]
 
@@ -48,10 +48,10 @@ def expected(
     turns = [sample * each + tick + clear + 1, np.arange(samples * each)]
     words = [flits, np.full(samples * each, ReplyOp.MARK << mapped.host.body_bits, np.uint64)]
     if probes is not None:
-        tiles = list(cores(mapped))
-        for k, (tile, core) in enumerate(tiles):
-            states = state_replies(mapped, core, tile, probes, samples)
-            turn = (np.arange(samples) + 1) * each - len(tiles) + k
+        runs = probe_runs(mapped)
+        for k, (tile, core, slots) in enumerate(runs):
+            states = state_replies(mapped, core, tile, slots, probes, samples)
+            turn = (np.arange(samples) + 1) * each - len(runs) + k
             words.append(flit_words(mapped, states.reshape(-1), 1, 1, kind=1))
             turns.append(np.repeat(turn, states.shape[1]))
     turn, word = np.concatenate(turns), np.concatenate(words)

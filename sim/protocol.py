@@ -2,8 +2,8 @@
 
 A sample is: clear; for each tick the input events of the step that starts there, then STEP with
 the tick's mask; STEP with mask 0, whose MARK closes the last tick. With `probe`, then for each
-core reads of all its states and a STEP with mask 0 (replies don't name their tile; the MARKs
-keep tiles apart). Every STEP is answered by one MARK, so samples may follow one another.
+run of slots a read of their states and a STEP with mask 0 (replies don't name their tile; the
+MARKs keep runs apart). Every STEP is answered by one MARK, so samples may follow one another.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ from hdl.params.errors import UserError
 from hdl.params.neuron import Emit
 from mapping.mapped import Mapped
 from sim.words import (
-    cores,
     event_body,
     flit_words,
     load_words,
+    probe_runs,
     probe_words,
     signed,
     split_marks,
     state_chunks,
     step_words,
     u64,
-    used_slots,
 )
 
 __all__ = [
@@ -165,7 +164,7 @@ def encode_batch(
 
 def replies(mapped: Mapped, steps: int, *, clear: bool = True, probe: bool = False) -> int:
     """MARKs that a sample of that many steps is answered with."""
-    return int(clear) + mapped.schedule.ticks(steps) + 1 + (len(list(cores(mapped))) * probe)
+    return int(clear) + mapped.schedule.ticks(steps) + 1 + len(probe_runs(mapped)) * probe
 
 
 def output_levels(mapped: Mapped) -> tuple[np.ndarray, np.ndarray]:
@@ -243,7 +242,7 @@ def _probes(
     errors: list[str],
 ) -> dict[str, dict[str, np.ndarray]]:
     """State of all populations from the replies to `_probe_words`."""
-    tiles = list(cores(mapped))
+    runs = probe_runs(mapped)
     formats = mapped.program.formats
     chunk = mapped.mesh.flit.chunk_bits
     fields = {"membrane": (0, formats.membrane_bits)}
@@ -252,9 +251,9 @@ def _probes(
         p.name: {name: np.zeros((samples, p.size), dtype=np.int64) for name in fields}
         for p in mapped.program.populations
     }
-    for k, (tile, core) in enumerate(tiles):
-        slots, chunks = used_slots(mapped, tile), state_chunks(mapped, core)
-        turns = (np.arange(samples) + 1) * each - len(tiles) + k
+    for k, (tile, core, slots) in enumerate(runs):
+        chunks = state_chunks(mapped, core)
+        turns = (np.arange(samples) + 1) * each - len(runs) + k
         starts, ends = np.searchsorted(before, turns), np.searchsorted(before, turns + 1)
         state = np.zeros((samples, core.slots), dtype=np.uint64)
         for sample, (first, end) in enumerate(zip(starts, ends, strict=True)):
@@ -268,7 +267,7 @@ def _probes(
             for i in range(chunks):
                 state[sample, slots] |= parts[:, i] << u64(i * chunk)
         for name, (where, slot) in mapped.slots.items():
-            here = where == tile
+            here = (where == tile) & (slot >= slots[0]) & (slot <= slots[-1])
             for key, (shift, bits) in fields.items():
                 if bits:
                     part = state[:, slot[here]] >> u64(shift)

@@ -18,6 +18,7 @@ __all__ = [
     "flit_words",
     "item_bits",
     "load_words",
+    "probe_runs",
     "probe_words",
     "signed",
     "split_marks",
@@ -116,22 +117,23 @@ def used_slots(mapped: Mapped, tile: int) -> np.ndarray:
     return np.sort(np.concatenate([slot[where == tile] for where, slot in mapped.slots.values()]))
 
 
-def probe_words(mapped: Mapped) -> np.ndarray:
-    """Reads of all neurons' states, in order of slots, a STEP after each core."""
-    parts = []
+def probe_runs(mapped: Mapped) -> list[tuple[int, CoreParams, np.ndarray]]:
+    """(tile, core, slots) of each stretch of slots where neurons live: one READ reads it."""
+    runs = []
     for tile, core in cores(mapped):
-        count = state_chunks(mapped, core)
-        k = np.arange(count)
-        reads = u64(ConfigOp.READ | k << 2 | (k == count - 1) << 6)
-        for run in np.split(slots := used_slots(mapped, tile), _gaps(slots)):
-            jump = u64([select(Memory.STATE, int(run[0]))])
-            parts.append(config_words(mapped, tile, np.append(jump, np.tile(reads, len(run)))))
-        parts.append(step_words(mapped, [0]))
+        slots = used_slots(mapped, tile)
+        gaps = np.flatnonzero(np.diff(slots) > 1) + 1
+        runs += [(tile, core, run) for run in np.split(slots, gaps)]
+    return runs
+
+
+def probe_words(mapped: Mapped) -> np.ndarray:
+    """Reads of all neurons' states, run after run, a STEP after each."""
+    parts = []
+    for tile, _, slots in probe_runs(mapped):
+        bodies = [select(Memory.STATE, int(slots[0])), ConfigOp.READ | len(slots) << 2]
+        parts += [config_words(mapped, tile, u64(bodies)), step_words(mapped, [0])]
     return np.concatenate(parts)
-
-
-def _gaps(slots: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(np.diff(slots) > 1) + 1
 
 
 def split_marks(mapped: Mapped, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -149,10 +151,11 @@ def state_replies(
     mapped: Mapped,
     core: CoreParams,
     tile: int,
+    slots: np.ndarray,
     probes: dict[str, dict[str, np.ndarray]],
     samples: int,
 ) -> np.ndarray:
-    """Reply bodies [samples, neurons * chunks] that `probe_words` finds in a core."""
+    """Reply bodies [samples, slots * chunks] to the READ of these slots."""
     formats, chunk = mapped.program.formats, mapped.mesh.flit.chunk_bits
     state = np.zeros((samples, core.slots), dtype=np.uint64)
     for name, (where, slot) in mapped.slots.items():
@@ -164,7 +167,7 @@ def state_replies(
             if bits:
                 value = np.asarray(probes[name][key]).reshape(samples, -1)[:, here]
                 state[:, slot[here]] |= u64(value & ((1 << bits) - 1)) << u64(shift)
-    state = state[:, used_slots(mapped, tile)]
+    state = state[:, slots]
     count = state_chunks(mapped, core)
     parts = [state >> u64(k * chunk) & u64((1 << chunk) - 1) for k in range(count)]
     return np.stack(parts, axis=2).reshape(samples, -1)

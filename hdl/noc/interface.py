@@ -36,8 +36,8 @@ class NetworkInterface(wiring.Component):
     A neuron's event leaves as one flit per route entry of its slot. Throughput one flit a cycle,
     latency 2 cycles. Flits for the core pass straight through to it.
 
-    Configuration (hdl.params.noc.ConfigOp) takes a cycle a flit. READ only while everything is at
-    rest (after a STEP with an empty mask): the core shows its state only then.
+    Configuration (hdl.params.noc.ConfigOp) takes a cycle a flit. A READ is answered once the core
+    is idle; send it after a STEP with an empty mask.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class NetworkInterface(wiring.Component):
     i_flit, o_flit : from and to the router's local port.
     o_event, i_event : to and from the core.
     config : to the core's memories.
-    probe_slot, probe : the core's probe port.
+    probe_slot, probe : the core's probe port; its state shows while `core_idle`.
     idle : level, nothing is stored here.
     """
 
@@ -68,6 +68,7 @@ class NetworkInterface(wiring.Component):
                 "config": Out(config_port(core, params.flit)),
                 "probe_slot": Out(bits_for(core.slots)),
                 "probe": In(state_layout(core)),
+                "core_idle": In(1),
                 "idle": Out(1),
             }
         )
@@ -191,7 +192,7 @@ class NetworkInterface(wiring.Component):
                 m.d.comb += reply.eq(state[k * size : (k + 1) * size])
         m.d.comb += [
             self.i_flit.ready.eq(is_config | self.o_event.ready),
-            reply_valid.eq((items != 0) & (waited == 3)),
+            reply_valid.eq((items != 0) & (waited == 3) & self.core_idle),
             reading.eq(items != 0),
         ]
         with m.If(doing & (op == ConfigOp.READ)):
@@ -205,6 +206,8 @@ class NetworkInterface(wiring.Component):
                     address.eq(address + 1),
                     waited.eq(0),
                 ]
+        with m.Elif(~self.core_idle):
+            m.d.sync += waited.eq(0)
         with m.Elif((items != 0) & (waited != 3)):
             m.d.sync += waited.eq(waited + 1)
         with m.If(config.en):

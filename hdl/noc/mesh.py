@@ -105,5 +105,6 @@ class Mesh(wiring.Component):
             Cat(core.step.start, core.step.clear, core.step.mask).eq(step),
             core.probe_slot.eq(interface.probe_slot),
             interface.probe.eq(core.probe),
+            interface.core_idle.eq(core.idle),
         ]
         return [core.idle, interface.idle]

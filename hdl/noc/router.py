@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.params.noc import FlitParams, RouterParams
-from hdl.stream import Arbiter, Fork, Register
+from hdl.stream import Arbiter, Fork
 
 __all__ = ["Router", "flit_layout"]
 
@@ -42,21 +42,25 @@ class Router(wiring.Component):
     So each output has two or three sources, and no flit can make an illegal turn. Each copy moves
     on by itself as soon as its link is free.
 
-    Latency 1 cycle a hop, 1 more for the turn, and 2 from the local input to the first link
-    (1 to be stored, 1 as a hop). Throughput 1 flit a cycle and link; flits that turn share 1 flit
-    a cycle. A stalled output stalls the flits behind the ones that need it, nothing else.
-    `ready` of the links comes from registers, `valid` and the payload pass one multiplexer;
-    `i_local.ready` and the host's depend on the neighbours' `ready`, `o_local` is a register.
-    Flits between two tiles stay in order. A flit with an empty set is dropped.
+    Latency 1 cycle a link, and 1 each for the local input, the turn and the local output: a flit
+    that crosses n links is offered at `o_local` n + 3 cycles after it was taken at `i_local`.
+    Throughput 1 flit a cycle and link; flits that turn at one tile share 1 flit a cycle. A stalled
+    output stalls the flits that need it and those behind them, nothing else. `ready` of the links
+    comes from registers, `valid` and payload from registers through one arbiter and multiplexer.
+    Each output serves its sources in turn: a copy waits for at most two others.
+    Flits between two tiles stay in order. Copies for an empty set of rows or columns are dropped.
 
     Payloads carry what is still needed behind the port: rows and columns are 0 at `o_local`,
-    columns and rows that lie behind are 0 on the way east and north, and all columns are 0 south,
-    except in column 0, where the host must see the whole flit.
+    columns and rows that lie behind are 0 on the way east and north, and all columns are 0 on the
+    way south, except in column 0, where the host must see the whole flit.
 
     Parameters
     ----------
     params : place in the mesh and layout of a flit. Links to tiles outside the mesh don't exist:
         their ports must stay unconnected.
+    local_places : flits stored at the local (and the host's) ports. With 2 no path goes through
+        the router from `ready` to `ready`; 1 saves about 70 LUTs, but then `i_local.ready`
+        depends on the neighbours' `ready` and `o_local.ready` reaches the links' registers.
 
     Members
     -------
@@ -66,10 +70,11 @@ class Router(wiring.Component):
     idle : no flit is stored in here.
     """
 
-    def __init__(self, params: RouterParams) -> None:
+    def __init__(self, params: RouterParams, *, local_places: int = 2) -> None:
         if not isinstance(params, RouterParams):
             raise TypeError(f"params must be RouterParams, not {params!r}")
         self.params = params
+        self.local_places = local_places
         link = stream.Signature(flit_layout(params.flit))
         sides = ("north", "east", "south", "west", "local")
         super().__init__(
@@ -135,13 +140,17 @@ class Router(wiring.Component):
             ]
 
         down = full if x == 0 else (rows["south"], ())
-        across = [store("local", self.i_local, columns, ("west", "east", "turn"), full, 1)]
+        across = [
+            store("local", self.i_local, columns, ("west", "east", "turn"), full, self.local_places)
+        ]
         if x > 0:
             across.append(store("west", self.i_west, columns, ("east", "turn"), full, 2))
         if x < width - 1:
             across.append(store("east", self.i_east, columns, ("west", "turn"), full, 2))
         if (x, y) == (0, 0):
-            across.append(store("host", self.i_south, columns, ("east", "turn"), full, 1))
+            across.append(
+                store("host", self.i_south, columns, ("east", "turn"), full, self.local_places)
+            )
         merge("east", self.o_east, across, (full[0], columns["east"]))
         merge("west", self.o_west, across, full)
 
@@ -157,9 +166,14 @@ class Router(wiring.Component):
         merge("north", self.o_north, along, (rows["north"], ()))
         merge("south", self.o_south, along, down)
 
-        m.submodules.out_local = out = Register(layout)
-        wiring.connect(m, out.o, wiring.flipped(self.o_local))
+        m.submodules.out_local = out = Fork(layout, takers=1, places=self.local_places)
         merge("local", out.i, along, ((), ()))
+        m.d.comb += [
+            out.route.eq(1),
+            out.free.eq(self.o_local.ready),
+            self.o_local.valid.eq(out.request),
+            self.o_local.payload.eq(out.word),
+        ]
         forks = [item.fork for item in (*across, *along)]
-        m.d.comb += self.idle.eq(Cat(fork.idle for fork in forks).all() & ~out.o.valid)
+        m.d.comb += self.idle.eq(Cat(fork.idle for fork in (*forks, out)).all())
         return m

@@ -37,7 +37,6 @@ after the previous step subtracts before it adds.
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-
 __all__ = ["Emit", "Reset", "Range", "CoreParams", "FIELDS", "bits_for"]
 
 

@@ -1,0 +1,145 @@
+"""A model becomes an artefact: Program, Verilog, testbench, constraints, report."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from codesign.artefact import (
+    MARKER,
+    VERSION,
+    Artefact,
+    check_output,
+    mapping_digest,
+    replacing,
+    write_json,
+)
+from codesign.boards import board as find_board
+from codesign.settings import Settings
+
+if TYPE_CHECKING:
+    from mapping.mapped import Mapped
+    from sim.stimulus import Stimulus
+
+__all__ = ["compile_model", "emit_rtl"]
+
+TOP = "nervure"
+
+
+def emit_rtl(mapped: Mapped, directory: Path) -> None:
+    """Writes the fabric's Verilog and memory files."""
+    from hdl.emit import emit_verilog
+    from hdl.fabric import Fabric
+
+    directory.mkdir(parents=True, exist_ok=True)
+    fabric = Fabric(mapped.mesh, mapped.host, mapped.images)
+    for name, text in emit_verilog(fabric, TOP).items():
+        (directory / name).write_text(text)
+
+
+def compile_model(
+    model: Path | str,
+    out: Path | str,
+    settings: Settings | None = None,
+    *,
+    calibration: Stimulus | Path | str | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Artefact:
+    """Reads a model and writes its artefact to `out`.
+
+    calibration : stimulus that sets number formats and the testbench's vectors; without it,
+    random input is used and the report says so. `out` is replaced if it is an artefact, and
+    untouched if anything fails.
+    """
+    from sim.export import export_testbench
+
+    from mapping.importers.nir import load_nir
+    from mapping.mapper import map_program
+    from mapping.quantise import quantise
+    from mapping.storage import save
+    from sim.stimulus import read_stimulus
+
+    settings = settings or Settings()
+    model, out = Path(model), Path(out)
+    check_output(out)
+    target_board = find_board(settings.board)
+    progress(f"reading {model}")
+    graph = load_nir(model, settings.options)
+    inputs = sum(layer.size for layer in graph.inputs)
+    if isinstance(calibration, str | Path):
+        calibration = read_stimulus(calibration, inputs=inputs)
+
+    progress("quantising")
+    program, layers = quantise(
+        graph,
+        None if calibration is None else calibration.inputs,
+        settings.quantisation,
+        lengths=None if calibration is None else calibration.lengths,
+    )
+    progress("mapping")
+    mapped = map_program(program, settings.target)
+
+    with replacing(out) as beside:
+        save(program, beside)
+        shutil.copyfile(model, beside / "model.nir")
+        progress("generating Verilog")
+        emit_rtl(mapped, beside / "rtl")
+        progress("writing the testbench")
+        export_testbench(mapped, beside, calibration)
+        folder = beside / "constraints"
+        folder.mkdir()
+        (folder / f"{target_board.name}.lpf").write_text(target_board.lpf)
+        write_json(
+            beside / MARKER,
+            {
+                "version": VERSION,
+                "name": graph.name or model.stem,
+                "model": "model.nir",
+                "settings": settings.flat(),
+                "mapping": mapping_digest(mapped),
+            },
+        )
+        write_json(
+            beside / "report.json",
+            {"model": _model_section(graph, program), "quantisation": [asdict(r) for r in layers],
+             "mapping": _mapping_section(mapped)},
+        )  # fmt: skip
+    return Artefact.open(out)
+
+
+def _model_section(graph: Any, program: Any) -> dict[str, Any]:
+    return {
+        "name": graph.name,
+        "nodes": [dict(node) for node in graph.nodes],
+        "edges": [list(edge) for edge in graph.edges],
+        "notes": [dict(note) for note in (*graph.notes, *program.notes)],
+        "options": program.options,
+        "readout": program.readout,
+        "populations": [
+            {"name": p.name, "kind": p.kind, "size": p.size, "level": p.level}
+            for p in program.populations
+        ],
+        "inputs": [{"name": i.name, "size": i.size, "graded": i.graded} for i in program.inputs],
+        "projections": [
+            {"source": p.source, "target": p.target, "delay": p.delay,
+             "synapses": len(p.weights), "weight_bits": p.weight_bits}
+            for p in program.projections
+        ],
+    }  # fmt: skip
+
+
+def _mapping_section(mapped: Mapped) -> dict[str, Any]:
+    flit = mapped.mesh.flit
+    return {
+        "width": flit.width,
+        "height": flit.height,
+        "flit_bits": flit.flit_bits,
+        "interval": mapped.schedule.interval,
+        "depth": mapped.schedule.depth,
+        "latency_ticks": mapped.schedule.depth,
+        **mapped.stats,
+        "notes": [dict(note) for note in mapped.notes],
+    }

@@ -1,0 +1,109 @@
+"""The choices of a compilation: defaults, a TOML file, the command line, in that order."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from hdl.params.errors import UserError
+from mapping.graph import Options
+from mapping.mapped import Target
+from mapping.settings import Quantisation
+
+__all__ = ["Settings", "load_settings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything a user may choose.
+
+    options : what the model file leaves open. quantisation : numbers. target : the mesh.
+    board : FPGA board whose constraints are written.
+    """
+
+    options: Options = field(default_factory=Options)
+    quantisation: Quantisation = field(default_factory=Quantisation)
+    target: Target = field(default_factory=Target)
+    board: str = "ulx3s-85f"
+
+    def with_values(self, values: dict[str, Any], where: str = "settings") -> Settings:
+        """These settings with flat `values` put in; UserError lists all unknown or wrong keys."""
+        parts = {name: getattr(self, name) for name in ("options", "quantisation", "target")}
+        known = {f.name: part for part, thing in parts.items() for f in fields(thing)}
+        wrong = []
+        changes: dict[str, dict[str, Any]] = {part: {} for part in parts}
+        board = self.board
+        for key, value in values.items():
+            if key == "board":
+                board = value
+            elif key in known:
+                changes[known[key]][key] = value
+            else:
+                near = get_close_matches(key, [*known, "board"], 1)
+                hint = (
+                    f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+                )
+                wrong.append(f"{where}: unknown setting {key!r}; {hint}")
+        if wrong:
+            raise UserError("; ".join(wrong))
+        try:
+            made = {part: replace(parts[part], **changes[part]) for part in parts}
+        except TypeError as error:
+            raise UserError(f"{where}: {error}; change the setting") from None
+        settings = Settings(board=board, **made)
+        _check(settings, where)
+        return settings
+
+    def flat(self) -> dict[str, Any]:
+        """All settings as one flat dictionary, for the artefact and the report."""
+        return {
+            **asdict(self.options),
+            **asdict(self.quantisation),
+            **asdict(self.target),
+            "board": self.board,
+        }
+
+
+def _check(settings: Settings, where: str) -> None:
+    """Types and choices that the parts don't check themselves."""
+    o, t = settings.options, settings.target
+    problems = []
+    for name, value, choices in (
+        ("scheme", o.scheme, ("euler", "exponential")),
+        ("compare", o.compare, (">", ">=")),
+        ("reset", o.reset, ("v_reset", "zero", "subtract", "delayed")),
+        ("index", t.index, ("auto", "none", "word", "lane")),
+    ):
+        if value not in choices:
+            problems.append(f"{where}: {name} must be one of {', '.join(choices)}, not {value!r}")
+    if o.dt is not None and not (
+        isinstance(o.dt, int | float) and not isinstance(o.dt, bool) and 0 < o.dt < float("inf")
+    ):
+        problems.append(f"{where}: dt must be a positive number of seconds, not {o.dt!r}")
+    whole = {"recurrent_delay": o.recurrent_delay, "cores": t.cores, "lanes": t.lanes}
+    optional = ("update_lanes", "neurons", "synapse_bits", "axons", "routes", "width", "height")
+    whole |= {n: getattr(t, n) for n in (*optional, "interval") if getattr(t, n) is not None}
+    for name, value in whole.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            problems.append(f"{where}: {name} must be a whole number from 1, not {value!r}")
+    if problems:
+        raise UserError("; ".join(problems))
+
+
+def load_settings(path: Path | str | None, overrides: dict[str, Any] | None = None) -> Settings:
+    """Defaults, then the TOML file (if any), then `overrides` that are not None."""
+    settings = Settings()
+    if path is not None:
+        try:
+            with open(path, "rb") as file:
+                values = tomllib.load(file)
+        except OSError as error:
+            raise UserError(f"{path}: can't be read ({error.strerror})") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: not TOML: {error}") from None
+        settings = settings.with_values(values, str(path))
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    return settings.with_values(given, "command line")

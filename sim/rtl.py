@@ -1,0 +1,145 @@
+"""The fabric's Verilog, run in process on whole data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mapping.mapped import Mapped
+from sim import protocol
+from sim.verilated import StopOn, Verilated
+
+__all__ = ["Rtl", "RtlResult", "Stalls"]
+
+#: Host words handed to the simulator at once: memory stays small, progress is seen.
+BATCH_WORDS = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stalls:
+    """Random stalls on the host's streams: probabilities per cycle, and the seed."""
+
+    on_input: float = 0.0
+    on_output: float = 0.0
+    seed: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RtlResult:
+    """Answers of the hardware.
+
+    outputs : int64 [samples, steps, outputs], as golden's.
+    cycles : int64 [samples], clock cycles from a sample's first update to its last answer.
+    final : by population {"membrane", "current"} int64 [samples, size], if probed.
+    errors : answers that can't be (lost, twice, at the wrong time), empty if all is well.
+    total_cycles : clock cycles of the whole run.
+    """
+
+    outputs: np.ndarray
+    cycles: np.ndarray
+    final: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    errors: tuple[str, ...] = ()
+    total_cycles: int = 0
+
+
+class Rtl:
+    """A compiled fabric, ready to run samples.
+
+    Parameters
+    ----------
+    mapped : what the Verilog implements; its addresses and schedule are used.
+    sources : the Verilog file and the memory files that it reads.
+    trace : build with waveforms (slower).
+    progress : called with a text while Verilator builds.
+    """
+
+    def __init__(
+        self,
+        mapped: Mapped,
+        sources: Sequence[Path],
+        *,
+        top: str = "nervure",
+        trace: bool = False,
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
+        self.mapped = mapped
+        verilog = [path for path in sources if path.suffix == ".v"]
+        memories = [path for path in sources if path.suffix == ".mem"]
+        extra: dict[str, Any] = {"progress": progress} if progress else {}
+        self.built = Verilated.build(verilog, top, trace=trace, data_files=memories, **extra)
+
+    def run(
+        self,
+        inputs: np.ndarray,
+        lengths: np.ndarray | None = None,
+        *,
+        probe: bool = False,
+        load: bool = False,
+        stalls: Stalls | None = None,
+        waveform: Path | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> RtlResult:
+        """Run samples, each from a cleared state.
+
+        inputs : int [samples, steps, inputs], as golden's. lengths : steps of each sample.
+        probe : read all neurons' states after each sample. load : fill the memories through the
+        host port first. progress : called with the number of samples done.
+        """
+        mapped, stalls = self.mapped, stalls or Stalls()
+        samples, steps = inputs.shape[:2]
+        lengths = np.full(samples, steps) if lengths is None else np.asarray(lengths)
+        outputs = np.zeros((samples, steps, mapped.program.output_size), dtype=np.int64)
+        cycles = np.zeros(samples, dtype=np.int64)
+        final: dict[str, dict[str, np.ndarray]] = {}
+        errors: list[str] = []
+        mark = (1 << mapped.host.body_bits, 1 << mapped.host.body_bits)
+        done = total = 0
+        with self.built.new() as model:
+            if waveform is not None:
+                model.start_trace(waveform)
+            model.reset()
+            for length in np.unique(lengths):
+                chosen = np.flatnonzero(lengths == length)
+                size = max(1, BATCH_WORDS // max(1, int(length) * (inputs.shape[2] + 1)))
+                for start in range(0, len(chosen), size):
+                    part = chosen[start : start + size]
+                    words = protocol.encode(
+                        mapped, inputs[part, :length], probe=probe, load=load and done == 0
+                    )
+                    marks = protocol.replies(mapped, int(length), probe=probe) * len(part)
+                    run = model.stream(
+                        words.reshape(-1, 1),
+                        until=StopOn(mask=mark[0], value=mark[1], count=marks),
+                        stall_in=stalls.on_input,
+                        stall_out=stalls.on_output,
+                        seed=stalls.seed + done,
+                    )
+                    total += run.cycles
+                    answer = protocol.decode(
+                        mapped, run.words_out.reshape(-1), int(length), probe=probe
+                    )
+                    outputs[part, :length] = answer.outputs
+                    cycles[part] = answer.cycles.sum(axis=1)
+                    errors += [f"samples from {part[0]} on: {e}" for e in answer.errors]
+                    for name, state in answer.probes.items():
+                        kept = final.setdefault(name, {})
+                        for key, values in state.items():
+                            kept.setdefault(
+                                key, np.zeros((samples, values.shape[1]), dtype=np.int64)
+                            )[part] = values
+                    done += len(part)
+                    if progress is not None:
+                        progress(done)
+            if waveform is not None:
+                model.stop_trace()
+        return RtlResult(
+            outputs=outputs,
+            cycles=cycles,
+            final=final,
+            errors=tuple(errors),
+            total_cycles=total,
+        )
