@@ -15,6 +15,8 @@ from mapping.graph import Graph, Layer
 __all__ = ["LayerRange", "measure", "stand_in"]
 
 CHUNK = 64
+#: Values of an input's product that are computed at once.
+BLOCK = 1 << 22
 #: Density from which a dense product is faster than a sparse one.
 DENSE = 0.1
 
@@ -91,6 +93,9 @@ def measure(
     for c in graph.connections:
         dense = c.matrix.nnz > DENSE * c.matrix.shape[0] * c.matrix.shape[1]
         incoming[c.target].append((c, c.matrix.toarray() if dense else c.matrix))
+    offsets = np.cumsum([0, *(source.size for source in graph.inputs)])
+    starts = {source.name: int(at) for source, at in zip(graph.inputs, offsets, strict=False)}
+    ahead: dict[int, np.ndarray] = {}
     for first in range(0, samples, CHUNK):
         batch = np.asarray(inputs[first : first + CHUNK], float)
         n = len(batch)
@@ -99,16 +104,25 @@ def measure(
         out = {layer.name: np.zeros((layer.size, n)) for layer in order}
         out |= {source.name: np.zeros((source.size, n)) for source in graph.inputs}
         for t in range(int(ends.max(initial=0))):
-            before, out, at = out, {}, 0
+            before, out = out, {}
             for source in graph.inputs:
+                at = starts[source.name]
                 out[source.name] = batch[:, t, at : at + source.size].T
-                at += source.size
             live = t < ends
             count += int(live.sum())
             for layer in order:
                 x = np.zeros((layer.size, n))
                 for c, matrix in incoming[layer.name]:
-                    x = x + matrix @ (before if c.delay else out)[c.source]
+                    if c.source in starts and not c.delay:
+                        block = max(BLOCK // (layer.size * n), 1)
+                        if t % block == 0:
+                            at = starts[c.source]
+                            part = batch[:, t : t + block, at : at + matrix.shape[1]]
+                            product = matrix @ part.reshape(-1, matrix.shape[1]).T
+                            ahead[id(c)] = product.reshape(layer.size, n, -1)
+                        x = x + ahead[id(c)][:, :, t % block]
+                    else:
+                        x = x + matrix @ (before if c.delay else out)[c.source]
                 emitted, drive, v = states[layer.name].step(x)
                 out[layer.name] = emitted
                 after = states[layer.name].membrane

@@ -87,8 +87,7 @@ def exact_scale(flat: Flat) -> float | None:
     top = int(np.argmax(np.abs(value)))
     most = -flat.low[top] if value[top] < 0 else flat.high[top]
     count = np.arange(1.0, most + 1)
-    order = np.argsort(np.abs(value), kind="stable")
-    probe = order[np.linspace(0, len(order) - 1, min(len(order), 64)).astype(int)]
+    probe = np.linspace(0, len(value) - 1, min(len(value), 64)).astype(int)
     ratio = value / abs(value[top])
 
     def fits(x: np.ndarray, low: np.ndarray | float, high: np.ndarray | float) -> np.ndarray:
@@ -124,7 +123,8 @@ def _search(flat: Flat, clip: str) -> np.ndarray:
         flat = flat.take(np.linspace(0, len(flat.value) - 1, SAMPLE).astype(int))
     few = bool(len(flat.high)) and flat.high.max() <= 1
     best, least = top, squared_error(flat, top)
-    for ratio in np.linspace(0.05 if few else 0.25, 1.0, 77 if few else 61)[:-1]:
+    tries = 64 if flat.groups == 1 else 24
+    for ratio in np.linspace(0.05 if few else 0.25, 1.0, tries, endpoint=False):
         error = squared_error(flat, top * ratio)
         better = error < least
         best, least = np.where(better, top * ratio, best), np.where(better, error, least)
