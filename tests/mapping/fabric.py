@@ -237,16 +237,18 @@ class Fabric:
                 state[1:] = [state[1] + 1, 0, 0]
         else:
             assert state[0] == Memory.STATE
-            number, advance, rest = unpack(data, 4, 1)
-            assert rest == 0
-            p = core.params
-            item = core.membrane[state[1]] & ((1 << p.membrane_bits) - 1)
-            item |= (core.current[state[1]] & ((1 << p.current_bits) - 1)) << p.membrane_bits
-            part = item >> (number * chunk) & ((1 << chunk) - 1)
-            f = self.flit
-            self.out.append(part | 1 << f.body_bits | 1 << (f.body_bits + 1)
-                            | 1 << (f.body_bits + 1 + f.rows_bits))  # fmt: skip
-            state[1] += advance
+            for slot in range(state[1], state[1] + data):
+                self.reply(core, slot, chunk)
+            state[1] += data
+
+    def reply(self, core: Core, slot: int, chunk: int) -> None:
+        p, f = core.params, self.flit
+        item = core.membrane[slot] & ((1 << p.membrane_bits) - 1)
+        item |= (core.current[slot] & ((1 << p.current_bits) - 1)) << p.membrane_bits
+        address = 1 << (f.body_bits + 1) | 1 << (f.body_bits + 1 + f.rows_bits)  # the host's
+        for k in range(-(-(p.membrane_bits + p.current_bits) // chunk)):
+            part = item >> (k * chunk) & ((1 << chunk) - 1)
+            self.out.append(part | 1 << f.body_bits | address)
 
     def step(self, mask: int, clear: int) -> None:
         f = self.flit
