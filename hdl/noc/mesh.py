@@ -50,7 +50,7 @@ class Mesh(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        p, flit = self.params, self.params.flit
+        flit = self.params.flit
         step = Signal.like(Cat(self.step.start, self.step.clear, self.step.mask))
         m.d.sync += step.eq(Cat(self.step.start, self.step.clear, self.step.mask))
 
