@@ -58,9 +58,9 @@ class Router(wiring.Component):
     ----------
     params : place in the mesh and layout of a flit. Links to tiles outside the mesh don't exist:
         their ports must stay unconnected.
-    local_places : flits stored at the local (and the host's) ports. With 2 no path goes through
-        the router from `ready` to `ready`; 1 saves about 70 LUTs, but then `i_local.ready`
-        depends on the neighbours' `ready` and `o_local.ready` reaches the links' registers.
+    local_places : flits stored at the inputs from tile and host and at the output to the tile.
+        With 2 no path goes through the router from `ready` to `ready`; 1 saves about 70 LUTs, but
+        then `i_local.ready` depends on the neighbours' `ready`, and on `o_local.ready` the links.
 
     Members
     -------
