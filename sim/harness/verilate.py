@@ -29,7 +29,7 @@ _LINT = ("-Wno-fatal", "-Wno-WIDTHEXPAND", "-Wno-WIDTHTRUNC", "-Wno-UNOPTFLAT")
 _ONE_FILE_BYTES = 300_000  # models below this compile fastest as one C++ file
 
 
-class BuildFailed(NervureError):  # noqa: N818
+class BuildFailed(NervureError):
     """Verilator or g++ refused the sources. The message names the tool and its first error."""
 
 

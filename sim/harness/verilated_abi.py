@@ -15,7 +15,7 @@ class SimulationError(NervureError):
     """The simulation can not go on."""
 
 
-class AssertionFailed(SimulationError, AssertionError):  # noqa: N818
+class AssertionFailed(SimulationError, AssertionError):
     """An assertion of the design failed; the message holds its text, place and cycle."""
 
 

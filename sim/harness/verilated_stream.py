@@ -18,7 +18,7 @@ _SLICE = 1 << 18  # cycles between looks at Ctrl-C and the progress callback
 UInts = NDArray[np.uint64]
 
 
-class SimulationStalled(SimulationError, TimeoutError):  # noqa: N818
+class SimulationStalled(SimulationError, TimeoutError):
     """A stream run did not end. ``run`` holds what came out until then."""
 
     def __init__(self, message: str, run: "StreamRun") -> None:
