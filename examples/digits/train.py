@@ -76,6 +76,7 @@ def fit(x: np.ndarray, y: np.ndarray, seed: int, epochs: tuple[int, int, int]) -
     """Train dense, then while pruning, then with 4-bit weights."""
     torch.manual_seed(seed)
     net, p, target = DigitsNet(), torch.tensor(x), torch.tensor(y)
+    span = int(0.6 * epochs[1])
 
     def batches() -> list[tuple]:
         parts = torch.randperm(len(p)).split(64)
@@ -86,14 +87,12 @@ def fit(x: np.ndarray, y: np.ndarray, seed: int, epochs: tuple[int, int, int]) -
         return nn.functional.cross_entropy(10 / STEPS * (count + 0.2 * mean), labels)
 
     def shrink(epoch: int) -> None:
-        progress = epoch / (0.6 * epochs[1])
-        if progress <= 1:
-            net.hidden.prune(cubic_keep(progress, KEEP["hidden"]))
-            net.out.prune(cubic_keep(progress, KEEP["out"]))
+        if epoch <= span:  # afterwards the masks stay, whatever the pruned weights drift to
+            net.hidden.prune(cubic_keep(epoch / span, KEEP["hidden"]))
+            net.out.prune(cubic_keep(epoch / span, KEEP["out"]))
 
     run_epochs(net, epochs[0], 4e-3, batches, loss, label=f"seed {seed} dense")
     run_epochs(net, epochs[1], 4e-3, batches, loss, before=shrink, label=f"seed {seed} pruning")
-    shrink(int(0.6 * epochs[1]))
     for layer in quant_layers(net):
         layer.quantise()
     run_epochs(net, epochs[2], 2e-3, batches, loss, label=f"seed {seed} 4-bit")
