@@ -16,7 +16,7 @@ from scipy import sparse
 
 from hdl.params.errors import UserError
 from hdl.params.neuron import Emit
-from mapping.assemble import input_populations, population_of, projections_of
+from mapping.integers import input_populations, population_of, projections_of
 from mapping.checks import check, check_calibration
 from mapping.graph import Graph
 from mapping.plan import Plan, plan_layers, quantised_graph, weight_notes
