@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from hdl.params.errors import UserError
+from mapping.importers.hdf5 import bounded_memory, damaged_heap
 from mapping.importers.nir_nodes import KINDS
 
 __all__ = ["MAX_BYTES", "RawModel", "RawNode", "natural", "read_file"]
@@ -84,7 +85,9 @@ def read_file(path: str | os.PathLike[str]) -> RawModel:
             with open(file, "rb"):
                 pass
             raise UserError(f"{path}: is not a NIR file (no HDF5 inside); write it with nir.write")
-        with h5py.File(file, "r") as handle:
+        if (at := damaged_heap(file)) is not None:
+            raise ValueError(f"its heap of strings at byte {at} does not add up")
+        with bounded_memory(2 * MAX_BYTES + (1 << 29)), h5py.File(file, "r") as handle:
             return _read_root(str(path), handle)
     except PermissionError:
         raise UserError(f"{path}: may not be read; change its permissions") from None

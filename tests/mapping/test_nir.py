@@ -282,6 +282,22 @@ def test_flipped_bytes_never_end_in_a_traceback(seed, tmp_path):
         inspect_nir(path)
 
 
+def test_a_damaged_heap_of_strings_is_named_not_read(tmp_path):
+    """The HDF5 library would step over a free space of size 0 for ever."""
+    path = write(tmp_path / "m.nir", {**ends(3, 3), "n": lif()}, chain("input", "n", "output"))
+    data = bytearray(path.read_bytes())
+    heap = at = data.index(b"GCOL")
+    at += 16
+    while int.from_bytes(data[at : at + 2], "little"):
+        at += 16 + (int.from_bytes(data[at + 8 : at + 16], "little") + 7) // 8 * 8
+    data[at + 8 : at + 16] = bytes(8)
+    path.write_bytes(data)
+    assert fails(load_nir, path) == (
+        f"{path}: the file is damaged (its heap of strings at byte {heap} does not add up); "
+        "copy or write it again"
+    )
+
+
 def test_huge_arrays_are_refused_before_they_are_read(tmp_path):
     path = write(tmp_path / "m.nir", {**ends(3, 3), "n": lif()}, chain("input", "n", "output"))
     with h5py.File(path, "r+") as file:
