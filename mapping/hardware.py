@@ -1,0 +1,175 @@
+"""A layout as hardware: parameters of every core, the flit, contents of all memories."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hdl.params.errors import UserError
+from hdl.params.host import HostParams
+from hdl.params.neuron import FIELDS, CoreParams, Emit, Range, bits_for
+from hdl.params.noc import FlitParams, Memory, MeshParams
+from mapping.images import acc_bits, build_images, check_fields, split_fields
+from mapping.layout import Core, Layout
+from mapping.mapped import Images, Mapped, Target
+from mapping.network import Network
+from mapping.program import Program
+from mapping.schedule import Schedule
+from mapping.stats import map_notes, map_stats
+from mapping.tables import route_tables
+
+__all__ = ["assemble"]
+
+#: Cycles that an automatic `update_lanes` allows a core's update, lanes permitting.
+UPDATE_CYCLES = 128
+
+
+def _update_lanes(target: Target, slots: int) -> int:
+    if target.update_lanes is not None:
+        return target.update_lanes
+    lanes = 1
+    while lanes < target.lanes and slots // lanes > UPDATE_CYCLES:
+        lanes *= 2
+    return lanes
+
+
+def _core_params(
+    program: Program,
+    network: Network,
+    core: Core,
+    fields: dict[str, np.ndarray],
+    target: Target,
+    value_bits: int,
+) -> CoreParams:
+    """The parameters of one core."""
+    formats = program.formats
+    update_lanes = _update_lanes(target, core.slots)
+    ranges = []
+    level = network.level[core.neurons]
+    for number in np.unique(level):
+        inside = core.slot[level == number]
+        first, end = int(inside[0]), int(inside[-1]) + 1
+        ranges.append(
+            Range(level=int(number) - 1, first=first // update_lanes, end=-(-end // update_lanes))
+        )
+    graded = network.graded[core.source]
+    payload = formats.payload_bits if graded.any() else 0
+    most = np.where(graded, (1 << max(payload - 1, 0)) - 1, 1)
+    least = np.where(graded, -(1 << max(payload - 1, 0)), 0)
+    bits = acc_bits(core.synapses, core.slots, most, least)
+    if bits > 40:
+        name = program.populations[int(network.population[core.neurons[0]])].name
+        raise UserError(
+            f"core of {name}: accumulators need {bits} bits, 40 available; "
+            "use fewer weight bits (--weight-bits) or smaller payloads"
+        )
+    shared = split_fields(fields)
+    if not formats.current_bits:
+        shared["current_decay"] = 0
+    params = CoreParams(
+        slots=core.slots,
+        lanes=target.lanes,
+        update_lanes=update_lanes,
+        levels=network.depth,
+        ranges=tuple(ranges),
+        axons=core.axons,
+        index=core.rows.index,
+        synapse_words=max(core.rows.words, 1),
+        row_words=core.rows.row_words,
+        weight_bits=core.rows.weight_bits,
+        exponent_bits=core.rows.exponent_bits,
+        payload_bits=payload,
+        emission_bits=formats.payload_bits if (fields["emit"] == Emit.VALUE).any() else 0,
+        value_bits=value_bits,
+        membrane_bits=formats.membrane_bits,
+        current_bits=formats.current_bits,
+        decay_bits=formats.decay_bits,
+        acc_bits=bits,
+        shared=shared,
+    )
+    if wrong := check_fields(params, fields):
+        population = program.populations[int(network.population[core.neurons[0]])].name
+        raise UserError(f"field {wrong} of {population} or its neighbours does not fit its width")
+    return params
+
+
+def assemble(
+    program: Program,
+    network: Network,
+    schedule: Schedule,
+    target: Target,
+    layout: Layout,
+    spikes: np.ndarray,
+) -> Mapped:
+    tiles = layout.width * layout.height
+    emit = np.concatenate([p.fields["emit"] for p in program.populations])
+    value_bits = program.formats.payload_bits if network.graded.any() else 0
+    if ((emit == Emit.STATE) & (network.output >= 0)).any():
+        value_bits = max(value_bits, program.formats.membrane_bits)
+    params: list[CoreParams | None] = [None] * tiles
+    images: list[Images | None] = [None] * tiles
+    whole = {
+        name: np.concatenate([np.asarray(p.fields[name]) for p in program.populations]).astype(
+            np.int64
+        )
+        for name in FIELDS
+    }
+    for core in layout.cores:
+        fields = {name: whole[name][core.neurons] for name in FIELDS}
+        made = _core_params(program, network, core, fields, target, value_bits)
+        params[core.tile] = made
+        images[core.tile] = build_images(made, core.rows, core.synapses, fields, core.slot)
+    flit = _flit(layout, params, program, value_bits)
+    entries, tables, inputs = route_tables(
+        network, layout.routing, layout.tile_of, layout.slot_of, params, flit
+    )
+    for tile, table in enumerate(tables):
+        if table is not None:
+            image = images[tile]
+            assert image is not None
+            image[Memory.ROUTE] = table
+    host = HostParams(flit=flit, levels=network.depth)
+    if host.word_bits > 64:
+        raise UserError(
+            f"host words need {host.word_bits} bits, 64 available "
+            f"({layout.width} x {layout.height} mesh, {network.depth} levels, flits of "
+            f"{flit.flit_bits} bits); use a smaller mesh (--cores, --width, --height)"
+        )
+    mesh = MeshParams(flit=flit, levels=network.depth, cores=tuple(params), entries=entries)
+    slots = {}
+    for p in program.populations:
+        first = network.first[p.name] - network.inputs
+        inside = slice(first, first + p.size)
+        slots[p.name] = layout.tile_of[inside].copy(), layout.slot_of[inside].copy()
+    return Mapped(
+        program=program,
+        mesh=mesh,
+        host=host,
+        images=tuple(images),
+        slots=slots,
+        input_routes=inputs[: program.input_size],
+        delayed_routes=inputs[program.input_size :],
+        schedule=schedule,
+        stats=map_stats(program, network, layout, params, spikes),
+        notes=map_notes(target, layout),
+    )
+
+
+def _flit(
+    layout: Layout, params: list[CoreParams | None], program: Program, value_bits: int
+) -> FlitParams:
+    tags = max([*layout.routing.axons, program.output_size, 2])
+    if bits_for(tags) > 24:
+        raise UserError(f"{tags} axons or outputs need {bits_for(tags)} tag bits, 24 available")
+    deepest = max(
+        max(p.synapse_words * p.lanes, p.axons, p.slots * layout.routing.most_entries)
+        for p in params
+        if p is not None
+    )
+    config = max(18, 3 + bits_for(deepest))
+    return FlitParams(
+        width=layout.width,
+        height=layout.height,
+        tag_bits=bits_for(tags),
+        value_bits=value_bits,
+        config_bits=config,
+    )

@@ -1,0 +1,204 @@
+"""A partition on tiles: slots, tags and encoded rows of every core, within the limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hdl.params.errors import UserError
+from mapping.images import Rows, Synapses, encode_rows
+from mapping.mapped import Target
+from mapping.network import Network
+from mapping.partition import Limits, in_layer_order
+from mapping.place import place
+from mapping.program import Program
+from mapping.refine import reach, refine
+from mapping.tables import Routing, route_sources
+
+__all__ = ["Core", "Layout", "fit"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Core:
+    """One core before its parameters are fixed."""
+
+    tile: int
+    axons: int
+    neurons: np.ndarray  #: neuron numbers, in slot order
+    slot: np.ndarray  #: their slots
+    slots: int
+    synapses: Synapses
+    source: np.ndarray  #: source number of each synapse
+    rows: Rows
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layout:
+    width: int
+    height: int
+    tile_of: np.ndarray  #: tile of each neuron
+    slot_of: np.ndarray  #: slot of each neuron
+    cores: list[Core]
+    routing: Routing
+    reached: np.ndarray  #: [sources, cores] whether a source reaches a core
+
+
+def fit(
+    program: Program,
+    network: Network,
+    target: Target,
+    mesh: tuple[int, int],
+    spikes: np.ndarray,
+) -> Layout:
+    """A layout within the limits: a core with too many bits makes all take fewer synapses."""
+    synapses: int | None = None
+    problem: UserError | None = None
+    for _ in range(8):
+        try:
+            core_of = _partition(network, target, spikes, synapses)
+        except UserError as error:
+            raise problem or error from None
+        layout = _lay_out(program, network, core_of, target, mesh, spikes)
+        short = [c for c in layout.cores if _over(c, target)]
+        if not short:
+            return layout
+        worst = max(short, key=lambda c: c.rows.bits)
+        problem = UserError(_overflow(program, network, worst, target))
+        if not target.synapse_bits or worst.rows.bits <= target.synapse_bits:
+            raise problem
+        held = len(worst.synapses.axon)
+        synapses = min(synapses or held, held * target.synapse_bits // worst.rows.bits)
+    assert problem is not None
+    raise problem
+
+
+def _partition(
+    network: Network, target: Target, spikes: np.ndarray, synapses: int | None
+) -> np.ndarray:
+    limits = Limits(
+        cores=target.cores, lanes=target.lanes, neurons=target.neurons, synapses=synapses
+    )
+    return refine(network, in_layer_order(network, limits), limits, spikes, target.seed)
+
+
+def _slots(network: Network, members: np.ndarray, lanes: int) -> np.ndarray:
+    """Slots of a core's neurons (ordered by level, population): populations start on a word."""
+    population = network.population[members]
+    starts = np.flatnonzero(np.r_[True, population[1:] != population[:-1]])
+    sizes = np.diff(np.r_[starts, len(members)])
+    padded = -(-sizes // lanes) * lanes
+    begin = np.cumsum(padded) - padded
+    return np.repeat(begin - starts, sizes) + np.arange(len(members))
+
+
+def _lay_out(
+    program: Program,
+    network: Network,
+    core_of: np.ndarray,
+    target: Target,
+    mesh: tuple[int, int],
+    spikes: np.ndarray,
+) -> Layout:
+    """Tiles, slots, tags and encoded rows of a partition."""
+    width, height = mesh
+    count = int(core_of.max()) + 1
+    reached = reach(network, core_of, count)
+    tile = place(_traffic(network, core_of, reached, spikes), width, height, target.seed)
+    tile_of = tile[core_of]
+    routing = route_sources(network, reached, tile, tile_of, width, height, target.routes)
+    slot_of = np.zeros(network.neurons, dtype=np.int64)
+    order = np.argsort(core_of[network.target].astype(np.int32), kind="stable")
+    ends = np.searchsorted(core_of[network.target][order], np.arange(count + 1))
+    cores = []
+    for k in range(count):
+        members = np.flatnonzero(core_of == k)
+        members = members[np.argsort(network.level[members], kind="stable")]
+        slot = _slots(network, members, target.lanes)
+        slot_of[members] = slot
+        slots = -(-(int(slot[-1]) + 1) // target.lanes) * target.lanes
+        used = np.zeros(slots, dtype=bool)
+        used[slot] = True
+        mine = order[ends[k] : ends[k + 1]]
+        s = Synapses(
+            axon=routing.tag[network.source[mine]],
+            slot=slot_of[network.target[mine]],
+            weight=network.weight[mine],
+            exponent=network.exponent[mine],
+        )
+        axons = max(routing.axons[tile[k]], 1)
+        present = np.unique(network.projection[mine])
+        bits = int(network.weight_bits[present].max(initial=1))
+        cores.append(
+            Core(
+                tile=int(tile[k]),
+                axons=axons,
+                neurons=members,
+                slot=slot,
+                slots=slots,
+                synapses=s,
+                source=network.source[mine],
+                rows=encode_rows(s, axons, target.lanes, used, bits, target.index),
+            )
+        )
+    return Layout(
+        width=width,
+        height=height,
+        tile_of=tile_of,
+        slot_of=slot_of,
+        cores=cores,
+        routing=routing,
+        reached=reached,
+    )
+
+
+def _traffic(
+    network: Network, core_of: np.ndarray, reached: np.ndarray, spikes: np.ndarray
+) -> np.ndarray:
+    """Events per step between cores, the host last."""
+    count = reached.shape[1]
+    flow = np.zeros((count + 1, count + 1))
+    weighted = reached * spikes[:, None]
+    flow[-1, :count] = weighted[: network.inputs].sum(axis=0)
+    np.add.at(flow[:, :count], core_of, weighted[network.inputs :])
+    sent = np.where(network.output >= 0, spikes[network.inputs :], 0.0)
+    flow[:count, -1] = np.bincount(core_of, weights=sent, minlength=count)
+    return flow
+
+
+def _over(core: Core, target: Target) -> bool:
+    return (
+        (target.neurons is not None and core.slots > target.neurons)
+        or (target.synapse_bits is not None and core.rows.bits > target.synapse_bits)
+        or (target.axons is not None and core.axons > target.axons)
+    )
+
+
+def _overflow(program: Program, network: Network, core: Core, target: Target) -> str:
+    """What is short in a core, who takes most of it, what would help."""
+    fan_in = np.bincount(network.population[core.neurons])
+    if len(core.synapses.slot):
+        fan_in = np.bincount(network.population[_owner(core)], minlength=len(fan_in))
+    name = program.populations[int(fan_in.argmax())].name
+    if target.synapse_bits is not None and core.rows.bits > target.synapse_bits:
+        return (
+            f"core at tile {core.tile}: {core.rows.bits} bits of synapse memory needed, "
+            f"{target.synapse_bits} available (most for {name}); "
+            "use more cores (--cores) or fewer weight bits (--weight-bits)"
+        )
+    if target.axons is not None and core.axons > target.axons:
+        return (
+            f"core at tile {core.tile}: {core.axons} axons needed, {target.axons} available "
+            f"(most for {name}); use more cores (--cores) or prune inputs"
+        )
+    return (
+        f"core at tile {core.tile}: {core.slots} neuron slots needed, {target.neurons} available "
+        f"(most for {name}); use more cores (--cores) or fewer lanes (--lanes)"
+    )
+
+
+def _owner(core: Core) -> np.ndarray:
+    """Neuron number of each synapse of a core."""
+    neuron = np.zeros(core.slots, dtype=np.int64)
+    neuron[core.slot] = core.neurons
+    return neuron[core.synapses.slot]

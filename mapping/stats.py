@@ -1,0 +1,77 @@
+"""What a user wants to know of a mapping: occupancy, traffic, notes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hdl.params.neuron import CoreParams
+from mapping.layout import Layout
+from mapping.mapped import Target
+from mapping.network import Network
+from mapping.program import Program
+from mapping.refine import km1
+from mapping.tables import traffic_stats
+
+__all__ = ["map_notes", "map_stats"]
+
+
+def map_stats(
+    program: Program,
+    network: Network,
+    layout: Layout,
+    params: list[CoreParams | None],
+    spikes: np.ndarray,
+) -> dict[str, Any]:
+    cores = []
+    for c in sorted(layout.cores, key=lambda c: c.tile):
+        made = params[c.tile]
+        assert made is not None
+        sizes = np.bincount(network.population[c.neurons])
+        cores.append(
+            {
+                "tile": c.tile,
+                "x": c.tile % layout.width,
+                "y": c.tile // layout.width,
+                "neurons": len(c.neurons),
+                "slots": c.slots,
+                "axons": c.axons,
+                "synapses": len(c.synapses.axon),
+                "synapse_bits": c.rows.bits,
+                "index": c.rows.index,
+                "weight_bits": c.rows.weight_bits,
+                "acc_bits": made.acc_bits,
+                "update_lanes": made.update_lanes,
+                "words_per_event": c.rows.words_per_event,
+                "empty_rows": int(c.axons - len(np.unique(c.synapses.axon))),
+                "slots_by_population": {
+                    program.populations[i].name: int(sizes[i]) for i in np.flatnonzero(sizes)
+                },
+            }
+        )
+    home = np.full(network.sources, -1)
+    for k, c in enumerate(layout.cores):
+        home[network.inputs + c.neurons] = k
+    loads, hops, flits = traffic_stats(network, layout.routing, layout.tile_of, spikes)
+    return {
+        "cores": cores,
+        "links": loads,
+        "mean_hops": hops,
+        "flits_per_step": flits,
+        "km1": km1(layout.reached, home, spikes),
+        "routes": layout.routing.most_entries,
+    }
+
+
+def map_notes(target: Target, layout: Layout) -> tuple[dict[str, str], ...]:
+    notes = []
+    if len(layout.cores) < target.cores:
+        notes.append(
+            {
+                "node": "mesh",
+                "change": f"{len(layout.cores)} of {target.cores} cores are used",
+                "effect": "the other tiles have a router and no core",
+            }
+        )
+    return tuple(notes)
