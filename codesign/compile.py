@@ -50,9 +50,9 @@ def compile_model(
 ) -> Artefact:
     """Reads a model and writes its artefact to `out`.
 
-    calibration : stimulus that sets number formats and the testbench's vectors; without it,
-    random input is used and the report says so. `out` is replaced if it is an artefact, and
-    untouched if anything fails.
+    calibration : stimulus that sets number formats and the testbench's vectors (the settings' if
+    not given here); without any, random input is used and the report says so. `out` is replaced
+    if it is an artefact, and untouched if anything fails.
     """
     from sim.export import export_testbench
 
@@ -69,6 +69,7 @@ def compile_model(
     progress(f"reading {model}")
     graph = load_nir(model, settings.options)
     inputs = sum(layer.size for layer in graph.inputs)
+    calibration = calibration or settings.calibration
     if isinstance(calibration, str | Path):
         calibration = read_stimulus(calibration, inputs=inputs)
 

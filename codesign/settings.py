@@ -21,13 +21,15 @@ class Settings:
     """Everything a user may choose.
 
     options : what the model file leaves open. quantisation : numbers. target : the mesh.
-    board : FPGA board whose constraints are written.
+    board : FPGA board whose constraints are written. calibration : stimulus that sets number
+    formats; None: random input. It is read while compiling and is no part of the artefact.
     """
 
     options: Options = field(default_factory=Options)
     quantisation: Quantisation = field(default_factory=Quantisation)
     target: Target = field(default_factory=Target)
     board: str = "ulx3s-85f"
+    calibration: Path | None = None
 
     def with_values(self, values: dict[str, Any], where: str = "settings") -> Settings:
         """These settings with flat `values` put in; UserError lists all unknown or wrong keys."""
@@ -35,17 +37,18 @@ class Settings:
         known = {f.name: part for part, thing in parts.items() for f in fields(thing)}
         wrong = []
         changes: dict[str, dict[str, Any]] = {part: {} for part in parts}
-        board = self.board
+        board, calibration = self.board, self.calibration
         for key, value in values.items():
             if key == "board":
                 board = value
+            elif key == "calibration":
+                calibration = value
             elif key in known:
                 changes[known[key]][key] = value
             else:
-                near = get_close_matches(key, [*known, "board"], 1)
-                hint = (
-                    f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
-                )
+                names = sorted([*known, "board", "calibration"])
+                near = get_close_matches(key, names, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
                 wrong.append(f"{where}: unknown setting {key!r}; {hint}")
         if wrong:
             raise UserError("; ".join(wrong))
@@ -53,12 +56,14 @@ class Settings:
             made = {part: replace(parts[part], **changes[part]) for part in parts}
         except TypeError as error:
             raise UserError(f"{where}: {error}; change the setting") from None
-        settings = Settings(board=board, **made)
+        if isinstance(calibration, str):
+            calibration = Path(calibration)
+        settings = Settings(board=board, calibration=calibration, **made)
         _check(settings, where)
         return settings
 
     def flat(self) -> dict[str, Any]:
-        """All settings as one flat dictionary, for the artefact and the report."""
+        """All settings but the calibration file as one flat dictionary, for the artefact."""
         return {
             **asdict(self.options),
             **asdict(self.quantisation),
@@ -86,15 +91,26 @@ def _check(settings: Settings, where: str) -> None:
     whole = {"recurrent_delay": o.recurrent_delay, "cores": t.cores, "lanes": t.lanes}
     optional = ("update_lanes", "neurons", "synapse_bits", "axons", "routes", "width", "height")
     whole |= {n: getattr(t, n) for n in (*optional, "interval") if getattr(t, n) is not None}
-    for name, value in whole.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            problems.append(f"{where}: {name} must be a whole number from 1, not {value!r}")
+    for name, number in whole.items():
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            problems.append(f"{where}: {name} must be a whole number from 1, not {number!r}")
+    if not isinstance(t.seed, int) or isinstance(t.seed, bool) or t.seed < 0:
+        problems.append(f"{where}: seed must be a whole number from 0, not {t.seed!r}")
+    if not isinstance(o.force, bool):
+        problems.append(f"{where}: force must be true or false, not {o.force!r}")
+    if not isinstance(settings.board, str):
+        problems.append(f"{where}: board must be a name, not {settings.board!r}")
+    if not isinstance(settings.calibration, Path | None):
+        problems.append(f"{where}: calibration must be a path, not {settings.calibration!r}")
     if problems:
         raise UserError("; ".join(problems))
 
 
 def load_settings(path: Path | str | None, overrides: dict[str, Any] | None = None) -> Settings:
-    """Defaults, then the TOML file (if any), then `overrides` that are not None."""
+    """Defaults, then the TOML file (if any), then `overrides` that are not None.
+
+    A `calibration` in the file is relative to the file.
+    """
     settings = Settings()
     if path is not None:
         try:
@@ -105,5 +121,7 @@ def load_settings(path: Path | str | None, overrides: dict[str, Any] | None = No
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: not TOML: {error}") from None
         settings = settings.with_values(values, str(path))
+        if settings.calibration is not None:
+            settings = replace(settings, calibration=Path(path).parent / settings.calibration)
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
     return settings.with_values(given, "command line")

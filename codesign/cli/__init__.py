@@ -1,0 +1,5 @@
+"""The command line `nervure`: one command for each plain Python call of the same name."""
+
+from codesign.cli.app import app, main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,152 @@
+"""`inspect` and `compile`: from a model file to an artefact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from codesign.cli.console import Json, Quiet, Terminal
+
+if TYPE_CHECKING:
+    from codesign.settings import Settings
+
+__all__ = ["register"]
+
+Model = Annotated[Path, typer.Argument(help="The model, a .nir file.", show_default=False)]
+Dt = Annotated[float | None, typer.Option(help="Seconds in a step (NIR stores none).")]
+Scheme = Annotated[str | None, typer.Option(help="Integration: euler or exponential.")]
+Reset = Annotated[str | None, typer.Option(help="v_reset, zero, subtract or delayed (snnTorch).")]
+Compare = Annotated[str | None, typer.Option(help="Membrane against threshold: '>' or '>='.")]
+Delay = Annotated[int | None, typer.Option(help="Steps that a recurrent edge takes.")]
+Force = Annotated[bool | None, typer.Option("--force", help="Accept dt / tau above 0.5.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(help="Settings file; nervure.toml beside the model is taken by itself."),
+]
+
+
+def _width(text: str | None) -> int | str | None:
+    """--weight-bits as the settings want it."""
+    return int(text) if text is not None and text.lstrip("-").isdigit() else text
+
+
+def _settings(
+    terminal: Terminal, model: Path, config: Path | None, given: dict[str, Any]
+) -> Settings:
+    """Defaults, the settings file, the command line."""
+    from codesign.settings import load_settings
+
+    if config is None and (beside := model.parent / "nervure.toml").is_file():
+        config = beside
+        terminal.note(f"settings: {beside} (beside the model; --config names another)")
+    return load_settings(config, given)
+
+
+def inspect(
+    model: Model,
+    dt: Dt = None,
+    scheme: Scheme = None,
+    reset: Reset = None,
+    compare: Compare = None,
+    recurrent_delay: Delay = None,
+    force: Force = None,
+    config: Config = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what is in a model: nodes, shapes, density, what maps and what does not.
+
+    Example: nervure inspect digits.nir
+    """
+    terminal = Terminal(json=json, quiet=quiet)
+    with terminal.work() as work:
+        work("loading")
+        from codesign.cli.tables import inspection
+        from codesign.inspect import inspect_model
+
+        given = {
+            "dt": dt, "scheme": scheme, "reset": reset, "compare": compare,
+            "recurrent_delay": recurrent_delay, "force": force,
+        }  # fmt: skip
+        settings = _settings(terminal, model, config, given)
+        work(f"reading {model}")
+        found = inspect_model(model, settings.options)
+    terminal.result(found.to_json())
+    if not json:
+        terminal.show(*inspection(found))
+
+
+def compile_(
+    model: Model,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Directory to write.", show_default=False)
+    ],
+    target: Annotated[str | None, typer.Option(help="Board; see nervure boards.")] = None,
+    config: Config = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Input (.npz) that sets the number formats.")
+    ] = None,
+    dt: Dt = None,
+    scheme: Scheme = None,
+    reset: Reset = None,
+    compare: Compare = None,
+    recurrent_delay: Delay = None,
+    force: Force = None,
+    weight_bits: Annotated[str | None, typer.Option(help="1 to 16, ternary or binary.")] = None,
+    scale: Annotated[str | None, typer.Option(help="A weight scale per layer or neuron.")] = None,
+    clip: Annotated[str | None, typer.Option(help="Weight scale by mse or max.")] = None,
+    decay: Annotated[str | None, typer.Option(help="Decay by factor or shift.")] = None,
+    decay_bits: Annotated[int | None, typer.Option(help="Fraction bits of decays.")] = None,
+    membrane_bits: Annotated[int | None, typer.Option(help="Width of membranes.")] = None,
+    current_bits: Annotated[int | None, typer.Option(help="Width of currents.")] = None,
+    payload_bits: Annotated[int | None, typer.Option(help="Width of graded values.")] = None,
+    readout: Annotated[str | None, typer.Option(help="count, last, max, mean or none.")] = None,
+    cores: Annotated[int | None, typer.Option(help="Cores to spread the network over.")] = None,
+    lanes: Annotated[int | None, typer.Option(help="Synapses per cycle of a core.")] = None,
+    update_lanes: Annotated[int | None, typer.Option(help="Neurons updated per cycle.")] = None,
+    index: Annotated[str | None, typer.Option(help="Rows: auto, none, word or lane.")] = None,
+    neurons: Annotated[int | None, typer.Option(help="Most neurons of a core.")] = None,
+    synapse_bits: Annotated[int | None, typer.Option(help="Most synapse bits of a core.")] = None,
+    axons: Annotated[int | None, typer.Option(help="Most input rows of a core.")] = None,
+    routes: Annotated[int | None, typer.Option(help="Most routes of a neuron.")] = None,
+    width: Annotated[int | None, typer.Option(help="Columns of the mesh.")] = None,
+    height: Annotated[int | None, typer.Option(help="Rows of the mesh.")] = None,
+    interval: Annotated[int | None, typer.Option(help="Ticks between steps.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of partition and placement.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compile a model to Verilog, a testbench, constraints and a report.
+
+    Example: nervure compile digits.nir -o build --calibration calibration.npz --weight-bits 4
+    """
+    given = {
+        "board": target, "dt": dt, "scheme": scheme, "reset": reset, "compare": compare,
+        "recurrent_delay": recurrent_delay, "force": force, "weight_bits": _width(weight_bits),
+        "scale": scale, "clip": clip, "decay": decay, "decay_bits": decay_bits,
+        "membrane_bits": membrane_bits, "current_bits": current_bits,
+        "payload_bits": payload_bits, "readout": readout, "cores": cores, "lanes": lanes,
+        "update_lanes": update_lanes, "index": index, "neurons": neurons,
+        "synapse_bits": synapse_bits, "axons": axons, "routes": routes, "width": width,
+        "height": height, "interval": interval, "seed": seed, "calibration": calibration,
+    }  # fmt: skip
+    terminal = Terminal(json=json, quiet=quiet)
+    with terminal.work() as work:
+        work("loading")
+        from codesign.cli.tables import compiled
+        from codesign.compile import compile_model
+
+        artefact = compile_model(model, out, _settings(terminal, model, config, given),
+                                 progress=work)  # fmt: skip
+    report = artefact.report
+    terminal.result({"directory": str(out), "target": artefact.settings.board, **report})
+    if not json:
+        terminal.show(*compiled(artefact))
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(inspect)
+    app.command("compile")(compile_)

@@ -1,0 +1,55 @@
+"""The tables that show what ran."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from codesign.cli.tables import figures, table
+
+if TYPE_CHECKING:
+    from codesign.simulate import Simulation
+
+__all__ = ["simulation", "synthesis"]
+
+
+def simulation(done: Simulation, out: Path) -> list[Any]:
+    """What `simulate` shows."""
+    facts = done.to_json()
+    rows = [
+        ("backend", facts["backend"]),
+        ("samples", facts["samples"]),
+        ("steps", facts["steps"]),
+        ("output events", facts["output_events"]),
+    ]
+    if facts["accuracy"] is not None:
+        rows.append(("accuracy", f"{facts['accuracy']:.2%}"))
+    if facts["cycles_per_sample"] is not None:
+        rows.append(("cycles per sample", round(facts["cycles_per_sample"])))
+    parts: list[Any] = [figures("Simulation", rows), "", f"Wrote {escape(str(out))}"]
+    return [f"[bold red]{escape(error)}[/]" for error in done.errors] + parts
+
+
+def synthesis(found: dict[str, Any], directory: Path) -> list[Any]:
+    """What `synth` shows."""
+    names = (("lut", "LUT"), ("ff", "FF"), ("bram", "BRAM"), ("dsp", "DSP"))
+    rows = [
+        [name, found[key], found["capacity"][key],
+         f"{found[key] / max(found['capacity'][key], 1):.1%}"]
+        for key, name in names
+    ]  # fmt: skip
+    where = " (out of context: ports without pins)" if found["out_of_context"] else ""
+    parts: list[Any] = [
+        table(f"{found['target']}{where}", ["", "used", "of", "share"], rows, "lrrr"),
+        "",
+    ]
+    if found["fmax_mhz"] is not None:
+        parts.append(f"[bold]Fmax[/] {found['fmax_mhz']:.1f} MHz, seed {found['seed']}")
+    if found["critical_path"]:
+        parts.append(f"[bold]Critical path[/] {escape(found['critical_path'])}")
+    parts += [f"[yellow]{escape(text)}[/]" for text in found["warnings"]]
+    if found["bitstream"]:
+        parts.append(f"Wrote {escape(str(directory / found['bitstream']))}")
+    return parts
