@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class Core:
     slots: int
     synapses: Synapses
     source: np.ndarray  #: source number of each synapse
+    widest: int  #: weight bits of its widest projection
     rows: Rows
 
 
@@ -51,35 +52,38 @@ def fit(
     mesh: tuple[int, int],
     spikes: np.ndarray,
 ) -> Layout:
-    """A layout within the limits: a core with too many bits makes all take fewer synapses."""
-    synapses: int | None = None
+    """A layout within the limits.
+
+    The first partition only sees the weights' bits. While encoded rows (indices, headers,
+    pointers, padding) overflow a core, the next one may put fewer weights in each core; that one
+    is in layer order, which mixes the fewest weight widths.
+    """
+    limits = Limits(
+        cores=target.cores, lanes=target.lanes, neurons=target.neurons, bits=target.synapse_bits
+    )
     problem: UserError | None = None
-    for _ in range(8):
+    for attempt in range(10):
         try:
-            core_of = _partition(network, target, spikes, synapses)
+            core_of = in_layer_order(network, limits)
         except UserError as error:
             raise problem or error from None
+        if attempt == 0:
+            core_of = refine(network, core_of, limits, spikes, target.seed)
         layout = _lay_out(program, network, core_of, target, mesh, spikes)
         short = [c for c in layout.cores if _over(c, target)]
         if not short:
             return layout
         worst = max(short, key=lambda c: c.rows.bits)
-        problem = UserError(_overflow(program, network, worst, target))
+        if problem is None:
+            problem = UserError(_overflow(program, network, worst, target))
         if not target.synapse_bits or worst.rows.bits <= target.synapse_bits:
             raise problem
-        held = len(worst.synapses.axon)
-        synapses = min(synapses or held, held * target.synapse_bits // worst.rows.bits)
+        if attempt:
+            held = len(worst.source) * worst.widest
+            bits = min(limits.bits or held, held * target.synapse_bits // worst.rows.bits)
+            limits = replace(limits, bits=bits)
     assert problem is not None
     raise problem
-
-
-def _partition(
-    network: Network, target: Target, spikes: np.ndarray, synapses: int | None
-) -> np.ndarray:
-    limits = Limits(
-        cores=target.cores, lanes=target.lanes, neurons=target.neurons, synapses=synapses
-    )
-    return refine(network, in_layer_order(network, limits), limits, spikes, target.seed)
 
 
 def _slots(network: Network, members: np.ndarray, lanes: int) -> np.ndarray:
@@ -138,6 +142,7 @@ def _lay_out(
                 slots=slots,
                 synapses=s,
                 source=network.source[mine],
+                widest=bits,
                 rows=encode_rows(s, axons, target.lanes, used, bits, target.index),
             )
         )

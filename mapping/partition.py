@@ -13,26 +13,35 @@ import numpy as np
 from hdl.params.errors import UserError
 from mapping.network import Network
 
-__all__ = ["Limits", "in_layer_order", "loads", "slots_needed"]
+__all__ = ["Limits", "in_layer_order", "loads", "slots_needed", "weight_bits_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """Hard capacities of a core that a partition can see; None is no limit.
 
-    `synapses` is a number of synapses: the mapper lowers it until the encoded rows fit.
+    `bits` are those of the weights alone, all as wide as the core's widest: the mapper lowers it
+    until the encoded rows fit.
     """
 
     cores: int
     lanes: int
     neurons: int | None = None
-    synapses: int | None = None
+    bits: int | None = None
 
 
 def loads(network: Network) -> np.ndarray:
     """Load of each neuron, integers."""
     fan_in = np.bincount(network.target, minlength=network.neurons)
     return max(len(network.target), 1) + network.neurons * fan_in
+
+
+def weight_bits_of(network: Network) -> np.ndarray:
+    """Bits of each neuron's weights, without any index or padding."""
+    if not len(network.weight_bits):
+        return np.zeros(network.neurons, dtype=np.int64)
+    weight = network.weight_bits[network.projection]
+    return np.bincount(network.target, weights=weight, minlength=network.neurons).astype(np.int64)
 
 
 def slots_needed(network: Network, core: np.ndarray, cores: int, lanes: int) -> np.ndarray:
@@ -56,29 +65,35 @@ def in_layer_order(network: Network, limits: Limits) -> np.ndarray:
         cuts = np.arange(n + 1)
     total = np.concatenate([[0], np.cumsum(loads(network))])
     fan_in = np.bincount(network.target, minlength=n)
-    synapses = np.concatenate([[0], np.cumsum(fan_in)])
+    count = np.concatenate([[0], np.cumsum(fan_in)])
+    width = np.zeros(n, dtype=np.int64)
+    np.maximum.at(width, network.target, network.weight_bits[network.projection])
 
     def slots(a: int, b: int) -> int:
         inside = np.minimum(begin + sizes, b) - np.maximum(begin, a)
         return int((-(-np.maximum(inside, 0) // lanes) * lanes).sum())
 
+    def fits(a: int, b: int) -> bool:
+        """Whether neurons a..b keep the limits; the widest weight sets the width of all."""
+        if limits.neurons is not None and slots(a, b) > limits.neurons:
+            return False
+        held = int(count[b] - count[a]) * int(width[a:b].max(initial=0))
+        return limits.bits is None or held <= limits.bits
+
     def furthest(at: int, load: int) -> int:
         """The last cut that one core starting at cut `at` can reach."""
         a = int(cuts[at])
         end = int(np.searchsorted(total[cuts], total[a] + load, side="right")) - 1
-        if limits.synapses is not None:
-            most = int(np.searchsorted(synapses[cuts], synapses[a] + limits.synapses, "right")) - 1
-            end = min(end, most)
-        if limits.neurons is not None and end > at and slots(a, int(cuts[end])) > limits.neurons:
-            low, high = at, end
-            while high - low > 1:
-                middle = (low + high) // 2
-                if slots(a, int(cuts[middle])) <= limits.neurons:
-                    low = middle
-                else:
-                    high = middle
-            end = low
-        return end
+        if end <= at or fits(a, int(cuts[end])):
+            return end
+        low = at
+        while end - low > 1:
+            middle = (low + end) // 2
+            if fits(a, int(cuts[middle])):
+                low = middle
+            else:
+                end = middle
+        return low
 
     def fill(load: int, even: bool) -> list[int] | None:
         """Cuts that use at most `cores` cores of that load; `even`: no core takes more than
@@ -100,7 +115,7 @@ def in_layer_order(network: Network, limits: Limits) -> np.ndarray:
 
     low, high = 0, int(total[-1])
     if fill(high, even=False) is None:
-        _refuse(network, limits, fan_in, int((blocks * lanes).sum()))
+        _refuse(network, limits, weight_bits_of(network), int((blocks * lanes).sum()))
     while high - low > 1:
         middle = (low + high) // 2
         if fill(middle, even=False) is None:
@@ -114,7 +129,7 @@ def in_layer_order(network: Network, limits: Limits) -> np.ndarray:
     return np.cumsum(core)
 
 
-def _refuse(network: Network, limits: Limits, fan_in: np.ndarray, slots: int) -> None:
+def _refuse(network: Network, limits: Limits, bits: np.ndarray, slots: int) -> None:
     """Say which capacity is short."""
     cores = limits.cores
     if limits.neurons is not None and slots > cores * limits.neurons:
@@ -123,17 +138,21 @@ def _refuse(network: Network, limits: Limits, fan_in: np.ndarray, slots: int) ->
             f"{cores} x {limits.neurons} available; "
             f"use more cores (--cores {-(-slots // limits.neurons)}) or fewer lanes (--lanes)"
         )
-    if limits.synapses is not None and len(network.target) > cores * limits.synapses:
+    if limits.bits is not None and int(bits.max()) > limits.bits:
         raise UserError(
-            f"synapses: {len(network.target)} needed, {cores} x {limits.synapses} fit; "
-            "use more cores (--cores) or fewer weight bits (--weight-bits)"
+            f"synapse memory: one neuron's weights need {int(bits.max())} bits, "
+            f"{limits.bits} available; use fewer weight bits (--weight-bits)"
         )
-    if limits.synapses is not None and int(fan_in.max(initial=0)) > limits.synapses:
+    if limits.bits is not None and int(bits.sum()) > cores * limits.bits:
+        total = int(bits.sum())
         raise UserError(
-            f"synapses: one neuron has {int(fan_in.max())}, {limits.synapses} fit a core; "
-            "use fewer weight bits (--weight-bits) or prune"
+            f"synapse memory: the weights alone need {total} bits, {cores} x {limits.bits} "
+            f"available; use more cores (--cores {-(-total // limits.bits)}) "
+            "or fewer weight bits (--weight-bits)"
         )
+    any_number = "any number of"
     raise UserError(
-        f"{network.neurons} neurons do not fit {cores} cores with {limits.neurons} neuron slots "
-        f"and {limits.synapses} synapses each; use more cores (--cores) or fewer lanes (--lanes)"
+        f"{network.neurons} neurons do not fit {cores} cores with {limits.neurons or any_number} "
+        f"neuron slots and {limits.bits or any_number} weight bits each; "
+        "use more cores (--cores) or fewer lanes (--lanes)"
     )

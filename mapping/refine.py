@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from mapping.network import Network
-from mapping.partition import Limits, loads, slots_needed
+from mapping.partition import Limits, loads, slots_needed, weight_bits_of
 
 __all__ = ["km1", "reach", "refine"]
 
@@ -64,7 +64,16 @@ def refine(
     best = min(range(len(tried)), key=lambda i: search.cost(tried[i]))
     long = search.anneal(starts[best], search.rounds, np.random.default_rng(seed))
     refined = min((tried[best], long), key=search.cost)
-    return refined if search.cost(refined) < 0.99 * search.cost(core) else core
+    wider = _stored_bits(network, refined, cores) > SLACK * _stored_bits(network, core, cores)
+    return core if wider or search.cost(refined) > 0.99 * search.cost(core) else refined
+
+
+def _stored_bits(network: Network, core: np.ndarray, cores: int) -> int:
+    """Bits of all weights: a core stores all of its weights at the width of its widest."""
+    where = core[network.target]
+    width = np.zeros(cores, dtype=np.int64)
+    np.maximum.at(width, where, network.weight_bits[network.projection])
+    return int((width * np.bincount(where, minlength=cores)).sum())
 
 
 def _bisect(network: Network, cores: int) -> np.ndarray:
@@ -111,7 +120,7 @@ class _Search:
         self.out = csr_array((ones, (network.source, network.target)), shape=shape)
         self.into = csr_array(self.out.T)
         self.load = loads(network)
-        self.fan_in = np.bincount(network.target, minlength=network.neurons)
+        self.bits = weight_bits_of(network)
         most = np.bincount(start, weights=self.load, minlength=cores).max()
         self.most_load = int(max(most, SLACK * self.load.sum() / cores))
         slots = int(slots_needed(network, start, cores, limits.lanes).max())
@@ -128,8 +137,8 @@ class _Search:
             return False
         if np.bincount(core, weights=self.load).max() > self.most_load:
             return False
-        most = self.limits.synapses
-        return most is None or np.bincount(core, weights=self.fan_in).max() <= most
+        most = self.limits.bits
+        return most is None or np.bincount(core, weights=self.bits).max() <= most
 
     def cost(self, core: np.ndarray) -> float:
         """Events per step times other cores."""
@@ -191,16 +200,16 @@ class _Search:
         slots = (-(-sizes // lanes) * lanes).sum(axis=1).tolist()
         table = sizes.tolist()
         load = np.bincount(core, weights=self.load, minlength=self.cores).tolist()
-        held = np.bincount(core, weights=self.fan_in, minlength=self.cores).tolist()
-        most = self.limits.synapses
+        held = np.bincount(core, weights=self.bits, minlength=self.cores).tolist()
+        most = self.limits.bits
         done = 0
         for v in able.tolist():
             a, b, kind = int(core[v]), int(to[v]), int(population[v])
             more = lanes if table[b][kind] % lanes == 0 else 0
-            weight, fan = float(self.load[v]), float(self.fan_in[v])
+            weight, bits = float(self.load[v]), float(self.bits[v])
             if slots[b] + more > self.most_slots or load[b] + weight > self.most_load:
                 continue
-            if (most is not None and held[b] + fan > most) or sum(table[a]) == 1:
+            if (most is not None and held[b] + bits > most) or sum(table[a]) == 1:
                 continue
             slots[b] += more
             slots[a] -= lanes if table[a][kind] % lanes == 1 % lanes else 0
@@ -208,8 +217,8 @@ class _Search:
             table[b][kind] += 1
             load[a] -= weight
             load[b] += weight
-            held[a] -= fan
-            held[b] += fan
+            held[a] -= bits
+            held[b] += bits
             core[v] = b
             done += 1
         return done

@@ -42,7 +42,8 @@ def route_sources(
     start = np.concatenate([np.zeros(network.inputs, dtype=np.int64), tile_of])
     to_host = np.concatenate([np.zeros(network.inputs, dtype=bool), network.output >= 0])
     packed = np.packbits(reached, axis=1)
-    key = np.column_stack([start // 256, start % 256, to_host, packed]).astype(np.uint8)
+    hosted = np.arange(network.sources) < network.inputs
+    key = np.column_stack([hosted, start // 256, start % 256, to_host, packed]).astype(np.uint8)
     _, first, class_of = np.unique(key, axis=0, return_index=True, return_inverse=True)
     class_of = class_of.reshape(-1)
     free, tight = Router(width, height, cores, limit), Router(width, height, cores, limit)
