@@ -19,7 +19,7 @@ from sim.words import cores, load_words, probe_runs, split_marks, state_chunks
 __all__ = ["export_testbench", "random_inputs"]
 
 TEMPLATES = Path(__file__).resolve().parent / "harness" / "templates"
-FILES = ("Makefile", "README.md", "compare.py", "test_nervure.py", "test_runner.py")
+FILES = ("Makefile", "README.md", "compare.py", "ports.vlt", "test_nervure.py", "test_runner.py")
 
 #: Words of stimulus and of answers that are stored at most; a word is a line of about 12 bytes.
 MOST_WORDS = 25_000

@@ -101,7 +101,7 @@ async def without_stalls(dut):
 @cocotb.test()
 async def with_random_stalls(dut):
     """Both streams wait at random: back-pressure must not change a bit."""
-    host = Host(dut, SEED, 0.4)
+    host = Host(dut, SEED, 0.7)
     await host.reset()
     check(dut, await host.run(*stimulus()))
 
