@@ -16,8 +16,7 @@ INLINE_WORDS = 256
 def emit_verilog(component, name: str, directory: str = "") -> dict[str, str]:
     """File name to text: `name`.v, and a `.mem` file for each large memory with contents.
 
-    Memories of zeros get no initial block of their own: synthesis and Verilator start from zero
-    only what is named, so they keep one `$readmemh` too, unless they are small.
+    A large memory that starts with the same word everywhere is filled by a loop.
     `directory`: prefix of the `.mem` names inside the Verilog, as the reading tool must see them.
     The text is deterministic: same component, same bytes.
     """
@@ -34,6 +33,12 @@ def emit_verilog(component, name: str, directory: str = "") -> dict[str, str]:
         bits = run[0][1]
         if len(run) <= INLINE_WORDS:
             lines.extend(f"    {target}[{n}] = {bits}'h{v:x};" for n, _, v in run)
+        elif len({value for _, _, value in run}) == 1:
+            lines.append(f"    begin : fill_{len(lines)}")
+            lines.append("      integer n;")
+            lines.append(f"      for (n = 0; n < {len(run)}; n = n + 1)")
+            lines.append(f"        {target.strip()} [n] = {bits}'h{run[0][2]:x};")
+            lines.append("    end")
         else:
             digits = -(-bits // 4)
             file = f"{name}_{len(files)}.mem"

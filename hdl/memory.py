@@ -22,13 +22,13 @@ def table(m, name: str, *, depth: int, bits: int, parts: int = 1, init=None, sty
 
     Returns (read port, write port). The read port is synchronous and holds its data while its
     `en` is low; the write port has one enable per item. `init`: items, first word first.
-    `style`: "block" or "distributed" asks the synthesiser for that kind of memory.
+    Nobody may read a word in the cycle in which it is written. `style`: "block" or "distributed" asks the synthesiser for that kind of memory.
     """
     words = packed(list(init), parts, bits) if init is not None else []
     shape = data.ArrayLayout(unsigned(bits), parts) if parts > 1 else unsigned(bits)
     if parts > 1:
         words = [[(w >> (bits * k)) & ((1 << bits) - 1) for k in range(parts)] for w in words]
-    attrs = {"ram_style": style} if style else {}
+    attrs = {"no_rw_check": 1} | ({"ram_style": style} if style else {})
     memory = Memory(shape=shape, depth=depth, init=words, attrs=attrs)
     write = memory.write_port(granularity=1) if parts > 1 else memory.write_port()
     read = memory.read_port()

@@ -84,6 +84,7 @@ def main(job_path: str) -> None:
         ys.run_pass(command, design)
 
     run("read_verilog -sv " + " ".join(f'"{source}"' for source in job["sources"]))
+    run("read_verilog -lib -specify +/ecp5/cells_sim.v +/ecp5/cells_bb.v")  # PLLs and the like
     run(f"hierarchy -check -top {job['top']}" if job["top"] else "hierarchy -check -auto-top")
     module = design.top_module()
     top = module.name.str().lstrip("\\")

@@ -10,15 +10,14 @@ from hdl.params.neuron import CoreParams, bits_for
 
 __all__ = ["Accumulators"]
 
-#: Groups up to which a bank is distributed memory (read, added and written in one cycle);
-#: deeper banks are block memory (read in one cycle, added and written in the next).
+#: Groups up to which a bank is distributed memory; deeper banks are block memory.
 SHALLOW = 64
 
 
 class Accumulators(wiring.Component):
     """acc += (weight << exponent) * value for every lane of a word; sums are read and cleared.
 
-    Throughput: one word a cycle, any addresses in any order. A word is added 2 or 3
+    Throughput: one word a cycle, any addresses in any order. A word is added 2
     cycles after it is offered. Sums wrap at `acc_bits`; the mapper makes them wide enough never to.
 
     Parameters
@@ -52,58 +51,80 @@ class Accumulators(wiring.Component):
         m = Module()
         p = self.params
         block = p.groups > SHALLOW
+        all_ones = (1 << p.index_bits) - 1
 
-        # The word, behind a register if there is more to do than to add its weights: a block
-        # memory's output comes late in the cycle.
-        word, valid = self.word, self.valid
-        if p.payload_bits or p.exponent_bits:
-            word, valid = Signal.like(self.word), Signal()
-            m.d.sync += [word.eq(self.word), valid.eq(self.valid)]
+        # Stage A: the word is in a register, each lane knows which group it reads.
+        word = Signal.like(self.word, reset_less=True)
+        add, sweep, part = Signal(), Signal(), Signal(len(self.part), reset_less=True)
+        m.d.sync += [
+            word.eq(self.word),
+            add.eq(self.valid),
+            sweep.eq(self.sweep),
+            part.eq(self.part),
+        ]
+        # Stage B: amount and old sum are in registers; the new sum is written.
+        adding, sweeping, taken = Signal(), Signal(), Signal(len(part), reset_less=True)
+        m.d.sync += [adding.eq(add), sweeping.eq(sweep), taken.eq(part)]
+        m.d.comb += self.busy.eq(add | adding)
 
-        # Ask: what to add, and where; or which sums to take.
-        add, sweep = Signal(), Signal()
-        part = Signal(len(self.part))
-        m.d.sync += [add.eq(valid), sweep.eq(self.sweep), part.eq(self.part)]
-        m.d.comb += self.busy.eq(add | (valid if valid is not self.valid else 0))
-
-        banks = []
+        sums = []
         for lane in range(p.lanes):
-            entry = word.entries[lane]
-            weight = entry[: p.weight_bits].as_signed()
-            if p.weight_bits == 1:
-                weight = Cat(1, ~entry[0]).as_signed()  # 0 is -1, 1 is +1
-            amount = weight << word.exponent if p.exponent_bits else weight
-            amount = amount * word.value if p.payload_bits else amount
-            held = Signal(signed(min(len(amount), p.acc_bits)), name=f"amount_{lane}")
-            address = Signal(p.index_bits, name=f"address_{lane}")
-            target = entry[p.weight_bits :] if p.index == "lane" else word.group
+            entry = self.word.entries[lane]
+            target = entry[p.weight_bits :] if p.index == "lane" else self.word.group
             target = Mux(self.sweep, self.group, target)
-            m.d.sync += [held.eq(amount), address.eq(target)]
+            # Four kinds of register that synthesis can't merge into one: their fan-out limits
+            # the clock. What they hold after a reset does not matter.
+            kind = lane * 4 // p.lanes
+            address = Signal(
+                p.index_bits,
+                name=f"address_{lane}",
+                init=all_ones if kind & 1 else 0,
+                reset_less=kind >= 2,
+            )
+            written = Signal(p.index_bits, name=f"written_{lane}", reset_less=True)
+            amount = Signal(signed(p.acc_bits), name=f"amount_{lane}", reset_less=True)
+            m.d.sync += [
+                address.eq(target),
+                written.eq(address),
+                amount.eq(self._amount(word, lane)),
+            ]
 
             memory = Memory(
-                shape=unsigned(p.acc_bits), depth=p.groups, init=[],
+                shape=unsigned(p.acc_bits),
+                depth=p.groups,
+                init=[],
                 attrs={} if block else {"ram_style": "distributed"},
-            )  # fmt: skip
+            )
             m.submodules[f"bank_{lane}"] = memory
             write = memory.write_port()
+            old = Signal(signed(p.acc_bits), name=f"old_{lane}", reset_less=True)
             if block:
                 read = memory.read_port(transparent_for=(write,))
-                m.d.comb += read.addr.eq(target)
+                m.d.comb += [read.addr.eq(address), old.eq(read.data)]
             else:
                 read = memory.read_port(domain="comb")
+                again = (address == written) & adding  # the sum is just being written
                 m.d.comb += read.addr.eq(address)
-            clear = sweep & (part == lane // p.update_lanes)
-            total = (read.data.as_signed() + held)[: p.acc_bits]
+                m.d.sync += old.eq(Mux(again, write.data, read.data))
             m.d.comb += [
-                write.addr.eq(address),
-                write.data.eq(Mux(sweep, 0, total)),
-                write.en.eq(clear | add),
+                write.addr.eq(written),
+                write.data.eq(Mux(sweeping, 0, old + amount)),
+                write.en.eq(adding | (sweeping & (taken == lane // p.update_lanes))),
             ]
-            banks.append(read.data)
+            sums.append(old)
 
         parts = [
-            Cat(banks[start : start + p.update_lanes])
-            for start in range(0, p.lanes, p.update_lanes)
+            Cat(sums[start : start + p.update_lanes]) for start in range(0, p.lanes, p.update_lanes)
         ]
-        m.d.sync += self.sums.as_value().eq(Array(parts)[part] if len(parts) > 1 else parts[0])
+        m.d.comb += self.sums.as_value().eq(Array(parts)[taken] if len(parts) > 1 else parts[0])
         return m
+
+    def _amount(self, word, lane):
+        """What a word adds to the sum in its lane."""
+        p = self.params
+        entry = word.entries[lane]
+        weight = entry[: p.weight_bits].as_signed()
+        if p.weight_bits == 1:
+            weight = Cat(1, ~entry[0]).as_signed()  # 0 is -1, 1 is +1
+        amount = weight << word.exponent if p.exponent_bits else weight
+        return amount * word.value if p.payload_bits else amount

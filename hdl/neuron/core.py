@@ -116,11 +116,19 @@ class NeuronCore(wiring.Component):
             sums.group.eq(word[part_bits:]),
             sums.part.eq(word[:part_bits]),
         ]
-        states = Signal(len(state.data if u == 1 else state.data.as_value()))
-        m.d.sync += states.eq(state.data if u == 1 else state.data.as_value())
+        # Block memory goes straight into a register that moves with it: synthesis puts that
+        # register into the memory, whose own output would take most of a cycle.
+        scanning = Signal()
+        move = Signal()
+        m.d.comb += [move.eq(~scanning | emitter.i_ready), state.en.eq(move)]
+        states = Signal(u * p.state_bits, reset_less=True)
+        records = Signal(u * p.record_bits, reset_less=True)
+        with m.If(move):
+            m.d.sync += states.eq(state.data if u == 1 else state.data.as_value())
         if p.record_bits:
-            records = Signal(u * p.record_bits)
-            m.d.sync += records.eq(record.data if u == 1 else record.data.as_value())
+            m.d.comb += record.en.eq(move)
+            with m.If(move):
+                m.d.sync += records.eq(record.data if u == 1 else record.data.as_value())
         results = []
         for k, update in enumerate(updates):
             m.submodules[f"update_{k}"] = update
@@ -141,22 +149,13 @@ class NeuronCore(wiring.Component):
             emitter.write_fired.eq(fired),
         ]
 
-        # While it scans, the emitter's pipeline holds the memories' outputs when it waits.
-        scanning = Signal()
         m.d.comb += [
             emitter.i_word.eq(word),
-            emitter.states.eq(state.data if u == 1 else state.data.as_value()),
+            emitter.states.eq(states),
+            emitter.records.eq(records),
         ]
-        if p.record_bits:
-            m.d.comb += emitter.records.eq(record.data if u == 1 else record.data.as_value())
-        step_word = Signal()
-        m.d.comb += step_word.eq(issue | (emitter.i_valid & emitter.i_ready))
-        with m.If(step_word):
+        with m.If(issue | (emitter.i_valid & emitter.i_ready)):
             m.d.sync += word.eq(word + 1)
-        hold = scanning & ~emitter.i_ready
-        m.d.comb += state.en.eq(~hold)
-        if p.record_bits:
-            m.d.comb += record.en.eq(~hold)
 
         at_rest = Signal()
         with m.FSM():
@@ -202,11 +201,10 @@ class NeuronCore(wiring.Component):
                 with m.If(~emitter.busy):
                     m.next = "Rest"
 
-        probe = state.data if u == 1 else state.data.as_value()
-        if u > 1:
-            lane = Signal(bits_for(u))
-            m.d.sync += lane.eq(self.probe_slot[: bits_for(u)])
-            probe = Array(state.data[k] for k in range(u))[lane]
-        m.d.sync += self.probe.as_value().eq(probe)
+        lane, lane_read = Signal(bits_for(u)), Signal(bits_for(u))
+        m.d.sync += [lane_read.eq(self.probe_slot[: bits_for(u)]), lane.eq(lane_read)]
+        m.d.comb += self.probe.as_value().eq(
+            Array(states.word_select(k, p.state_bits) for k in range(u))[lane]
+        )
         m.d.comb += self.idle.eq(at_rest & ~fetch.busy & ~sums.busy & ~self.i.valid)
         return m

@@ -27,8 +27,8 @@ class Emitter(wiring.Component):
     -------
     write, write_word, write_fired : store which neurons of a word may send.
     i_valid, i_ready, i_word : the word to scan; its state and record are read at the same time,
-        and the reads hold their data while `i_ready` is low.
-    states, records : what these reads gave, one cycle after the word.
+        into registers that hold while `i_ready` is low.
+    states, records : these registers, two cycles behind the word.
     o : events.
     busy : level, a scanned word is not done with.
     """
@@ -67,11 +67,9 @@ class Emitter(wiring.Component):
         # Read: the word's memory outputs are there.
         read = Signal()
         read_word = Signal.like(self.i_word)
-        # Hold: a word whose neurons are sent, `left` of them.
+        # Hold: a word whose neurons are sent, `left` of them; `states` and `records` are its own.
         left = Signal(u)
         word = Signal.like(self.i_word)
-        states = Signal.like(self.states)
-        records = Signal.like(self.records)
         # Pick: one neuron.
         picked = Signal()
         slot = Signal(bits_for(p.slots))
@@ -82,9 +80,7 @@ class Emitter(wiring.Component):
         pick_ready = ~picked | payload_ready
         last = (left & (left - 1)[:u]) == 0
         hold_ready = (left == 0) | (last & pick_ready)
-        m.d.comb += [self.i_ready.eq(~read | hold_ready), fired.en.eq(self.i_ready)]
-        with m.If(self.i_ready):
-            m.d.sync += [read.eq(self.i_valid), read_word.eq(self.i_word)]
+        m.d.comb += [self.i_ready.eq(hold_ready), fired.en.eq(self.i_ready)]
 
         lane = Signal(bits_for(u))
         for k in reversed(range(u)):
@@ -92,10 +88,10 @@ class Emitter(wiring.Component):
                 m.d.comb += lane.eq(k)
         with m.If(hold_ready):
             m.d.sync += [
+                read.eq(self.i_valid),
+                read_word.eq(self.i_word),
                 left.eq(Mux(read, fired.data, 0)),
                 word.eq(read_word),
-                states.eq(self.states),
-                records.eq(self.records),
             ]
         with m.Elif(pick_ready):
             m.d.sync += left.eq(left & (left - 1)[:u])
@@ -103,11 +99,11 @@ class Emitter(wiring.Component):
             m.d.sync += [
                 picked.eq(left.any()),
                 slot.eq(word * u + lane),
-                state.eq(Array(states.word_select(k, p.state_bits) for k in range(u))[lane]),
+                state.eq(Array(self.states.word_select(k, p.state_bits) for k in range(u))[lane]),
             ]
             if p.record_bits:
                 m.d.sync += record.eq(
-                    Array(records.word_select(k, p.record_bits) for k in range(u))[lane]
+                    Array(self.records.word_select(k, p.record_bits) for k in range(u))[lane]
                 )
 
         # Payload.
