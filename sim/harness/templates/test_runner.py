@@ -71,6 +71,7 @@ def test(folder: Path, work: Path, seed: str = "1", waves: bool = False) -> tupl
     results = runner_for().test(
         test_module="test_nervure",
         hdl_toplevel=TOP,
+        hdl_toplevel_lang="verilog",
         build_dir=folder,
         test_dir=work,
         results_xml=str(work / "results.xml"),
