@@ -63,8 +63,7 @@ def synthesise(component, name: str, freq: float, seeds: int) -> dict:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{name}.v"
         path.write_text(verilog.convert(component, name=name))
-        variants = ("nowidelut",)
-        result = measure(path, name, freq=freq, seeds=seeds, variants=variants)
+        result = measure(path, name, freq=freq, seeds=seeds)
     print(
         f"{name:34} COMB {result['comb']:5}  FF {result['ff']:5}  BRAM {result['bram']}  "
         f"Fmax best {result['fmax_mhz']:.1f} median {result['fmax_median_mhz']:.1f} MHz"

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The router against the law of the routes; meshes of routers against their destinations."""
 
 import random
