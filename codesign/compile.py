@@ -54,13 +54,15 @@ def compile_model(
     not given here); without any, random input is used and the report says so. `out` is replaced
     if it is an artefact, and untouched if anything fails.
     """
-    from sim.export import export_testbench
-
+    from codesign.activity import raster
+    from codesign.provenance import provenance
+    from codesign.report import write_report
     from mapping.importers.nir import load_nir
     from mapping.mapper import map_program
     from mapping.quantise import quantise
     from mapping.storage import save
-    from sim.stimulus import read_stimulus
+    from sim.export import export_testbench, random_inputs
+    from sim.stimulus import quantise_inputs, read_stimulus
 
     settings = settings or Settings()
     model, out = Path(model), Path(out)
@@ -90,6 +92,11 @@ def compile_model(
         emit_rtl(mapped, beside / "rtl")
         progress("writing the testbench")
         export_testbench(mapped, beside, calibration)
+        if calibration is None:
+            shown, source = random_inputs(mapped, 1)[0], "random input"
+        else:
+            events = quantise_inputs(program, calibration)
+            shown, source = events[0, : calibration.lengths[0]], f"{_name(calibration)}, sample 0"
         folder = beside / "constraints"
         folder.mkdir()
         (folder / f"{target_board.name}.lpf").write_text(target_board.lpf)
@@ -106,9 +113,17 @@ def compile_model(
         write_json(
             beside / "report.json",
             {"model": _model_section(graph, program), "quantisation": [asdict(r) for r in layers],
-             "mapping": _mapping_section(mapped)},
+             "mapping": _mapping_section(mapped), "raster": raster(program, shown, source),
+             "made": provenance(model, settings, calibration)},
         )  # fmt: skip
+        progress("writing the report")
+        write_report(Artefact.open(beside))
     return Artefact.open(out)
+
+
+def _name(stimulus: Stimulus) -> str:
+    """A stimulus without its folder."""
+    return Path(stimulus.source).name
 
 
 def _model_section(graph: Any, program: Any) -> dict[str, Any]:
@@ -119,6 +134,7 @@ def _model_section(graph: Any, program: Any) -> dict[str, Any]:
         "notes": [dict(note) for note in (*graph.notes, *program.notes)],
         "options": program.options,
         "readout": program.readout,
+        "outputs": list(program.outputs),
         "populations": [
             {"name": p.name, "kind": p.kind, "size": p.size, "level": p.level}
             for p in program.populations

@@ -38,23 +38,24 @@ def synth(
         from codesign.artefact import Artefact
         from codesign.cli.results import synthesis
         from codesign.report import write_report
+        from codesign.synth.design import synth_artefact
         from codesign.synth.result import DoesNotFit
-        from codesign.synth.run import synth as run
 
         artefact = Artefact.open(directory)
         try:
-            result = run(
-                directory, target or artefact.settings.board, bitstream=bitstream, freq=freq,
-                seed=seed, effort=effort, progress=work,
+            result = synth_artefact(
+                artefact, target, bitstream=bitstream, freq=freq, seed=seed, effort=effort,
+                progress=work,
             )  # fmt: skip
         except DoesNotFit as error:
-            artefact.add_to_report(synth=error.result.to_json())
+            artefact.add_to_report(synthesis=error.result.to_json())
             write_report(artefact)
             raise
         found = result.to_json()
         if found["bitstream"]:
             found["bitstream"] = Path(found["bitstream"]).relative_to(directory).as_posix()
-        artefact.add_to_report(synth=found)
+        found["cycles_per_step"] = artefact.report.get("cycles_per_step")
+        artefact.add_to_report(synthesis=found)
         write_report(artefact)
     terminal.result(found)
     if not json:

@@ -102,6 +102,10 @@ def compile_(
     membrane_bits: Annotated[int | None, typer.Option(help="Width of membranes.")] = None,
     current_bits: Annotated[int | None, typer.Option(help="Width of currents.")] = None,
     payload_bits: Annotated[int | None, typer.Option(help="Width of graded values.")] = None,
+    fraction_bits: Annotated[int | None, typer.Option(help="Membrane bits below weights.")] = None,
+    graded: Annotated[
+        bool | None, typer.Option("--graded/--no-graded", help="Inputs are real values or spikes.")
+    ] = None,
     readout: Annotated[str | None, typer.Option(help="count, last, max, mean or none.")] = None,
     cores: Annotated[int | None, typer.Option(help="Cores to spread the network over.")] = None,
     lanes: Annotated[int | None, typer.Option(help="Synapses per cycle of a core.")] = None,
@@ -127,7 +131,8 @@ def compile_(
         "recurrent_delay": recurrent_delay, "force": force, "weight_bits": _width(weight_bits),
         "scale": scale, "clip": clip, "decay": decay, "decay_bits": decay_bits,
         "membrane_bits": membrane_bits, "current_bits": current_bits,
-        "payload_bits": payload_bits, "readout": readout, "cores": cores, "lanes": lanes,
+        "payload_bits": payload_bits, "fraction_bits": fraction_bits, "graded": graded,
+        "readout": readout, "cores": cores, "lanes": lanes,
         "update_lanes": update_lanes, "index": index, "neurons": neurons,
         "synapse_bits": synapse_bits, "axons": axons, "routes": routes, "width": width,
         "height": height, "interval": interval, "seed": seed, "calibration": calibration,

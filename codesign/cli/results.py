@@ -10,9 +10,10 @@ from rich.markup import escape
 from codesign.cli.tables import figures, table
 
 if TYPE_CHECKING:
+    from codesign.evaluate import Evaluation
     from codesign.simulate import Simulation
 
-__all__ = ["simulation", "synthesis"]
+__all__ = ["evaluation", "simulation", "synthesis"]
 
 
 def simulation(done: Simulation, out: Path) -> list[Any]:
@@ -53,3 +54,31 @@ def synthesis(found: dict[str, Any], directory: Path) -> list[Any]:
     if found["bitstream"]:
         parts.append(f"Wrote {escape(str(directory / found['bitstream']))}")
     return parts
+
+
+def evaluation(found: Evaluation) -> list[Any]:
+    """What `evaluate` shows."""
+    rows: list[tuple[str, Any]] = [
+        (f"accuracy {name}", None if value is None else f"{value:.2%}")
+        for name, value in found.accuracy.items()
+    ]
+    if found.decision_agreement is not None:
+        rows.append(("float and golden decide alike", f"{found.decision_agreement:.2%}"))
+    for name, value in found.spike_agreement.items():
+        rows.append((f"spikes in common, {name}", f"{value:.2%}"))
+    rows += [
+        ("RTL against golden, words that differ", found.mismatches),
+        ("samples", found.samples),
+        ("spikes per sample", found.spikes_per_sample),
+        ("synaptic operations per sample", found.synaptic_operations_per_sample),
+        ("neuron updates per sample", found.neuron_updates_per_sample),
+        ("cycles per sample", found.cycles_per_sample),
+        ("cycles per step", found.cycles_per_step),
+    ]
+    if found.latency_us is not None:
+        clock = f"at {found.clock_mhz:g} MHz, {found.clock_source}"
+        rows.append(("latency", f"{found.latency_us:.4g} us a sample ({clock})"))
+    clamped = {name: count for name, count in found.saturations.items() if count}
+    rows.append(("saturations", ", ".join(f"{n}: {c}" for n, c in clamped.items()) or 0))
+    errors = [f"[bold red]{escape(error)}[/]" for error in found.errors[:5]]
+    return [figures(f"Evaluation on {found.source}", rows), *errors]

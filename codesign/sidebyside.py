@@ -1,0 +1,105 @@
+"""Golden model and float model of an artefact side by side on the same samples."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from codesign.activity import chunks, observed
+from codesign.artefact import Artefact
+from codesign.simulate import decisions, samples_of
+
+if TYPE_CHECKING:
+    from mapping.program import Program
+    from sim.stimulus import Stimulus
+
+__all__ = ["Models"]
+
+#: Outputs up to which a confusion matrix is kept.
+MOST_CLASSES = 40
+
+
+class Models:
+    """Golden model and float model side by side, part by part."""
+
+    def __init__(self, artefact: Artefact, stimulus: Stimulus, given: np.ndarray) -> None:
+        self.artefact, self.stimulus, self.given = artefact, stimulus, given
+        self.program: Program = artefact.program
+        self.outputs: dict[str, np.ndarray] = {}
+        self.decided: dict[str, np.ndarray | None] = {}
+        self.events = {p.name: 0 for p in self.program.populations}
+        self.input_events = self.operations = self.updates = 0
+        self.saturations = dict.fromkeys(self.events, 0)
+        self.both, self.either = dict.fromkeys(self.events, 0), dict.fromkeys(self.events, 0)
+
+    def golden_and_float(self, with_float: bool, progress: Any) -> None:
+        """Runs all samples and collects counts."""
+        from mapping.reference import simulate
+        from sim.golden.network import Golden
+
+        say = progress or (lambda text: None)
+        count = getattr(progress, "count", lambda done, total: None)
+        say("running golden model" + (" and float model" if with_float else ""))
+        wide, places = observed(self.program)
+        golden, graph = Golden(wide), self.artefact.graph if with_float else None
+        stimulus, lengths = self.stimulus, self.stimulus.lengths
+        parts: dict[str, list[np.ndarray]] = {"golden": [], "float": []}
+        for part in chunks(self.program, stimulus.samples, stimulus.steps):
+            ran = golden.run(self.given[part], lengths[part], threads=os.cpu_count() or 1)
+            sent = [ran.outputs[..., places[name]] for name in self.program.outputs]
+            parts["golden"].append(np.concatenate(sent, axis=2))
+            self.input_events += int(ran.input_events.sum())
+            self.operations += int(ran.synaptic_operations.sum())
+            self.updates += int(ran.neuron_updates.sum())
+            for name in self.events:
+                self.events[name] += int(ran.events[name].sum())
+                self.saturations[name] += int(sum(map(np.sum, ran.saturations[name])))
+            if graph is not None:
+                shown = samples_of(replace(stimulus, inputs=stimulus.inputs[part],
+                                           lengths=lengths[part]))  # fmt: skip
+                real = simulate(graph, shown)
+                short = ((0, 0), (0, stimulus.steps - real.outputs.shape[1]), (0, 0))
+                parts["float"].append(np.pad(real.outputs, short))
+                for name, spikes in real.layers.items():
+                    if spikes.dtype == np.bool_ and name in places:
+                        mine = ran.outputs[:, : spikes.shape[1], places[name]] != 0
+                        self.both[name] += int(np.count_nonzero(mine & spikes))
+                        self.either[name] += int(np.count_nonzero(mine | spikes))
+            count(part.stop, stimulus.samples)
+        for name, arrays in parts.items():
+            if arrays:
+                self.outputs[name] = np.concatenate(arrays)
+                self.decided[name] = decisions(self.program, self.outputs[name], lengths)
+
+    def mean(self, total: int) -> float:
+        """Per sample."""
+        return total / max(self.stimulus.samples, 1)
+
+    def accuracy(self, name: str) -> float | None:
+        """Share of right decisions."""
+        decided, labels = self.decided.get(name), self.stimulus.labels
+        return None if decided is None or labels is None else np.mean(decided == labels).item()
+
+    def agreement(self) -> float | None:
+        """Share of samples that float and golden model decide alike."""
+        real, golden = self.decided.get("float"), self.decided.get("golden")
+        return None if real is None or golden is None else np.mean(real == golden).item()
+
+    def spike_agreement(self) -> dict[str, float]:
+        """Per spiking layer, common spikes over all spikes."""
+        seen = {name: count for name, count in self.either.items() if count}
+        return {name: self.both[name] / count for name, count in seen.items()}
+
+    def confusion(self) -> list[list[int]] | None:
+        """Counts [label][decision] of the golden model."""
+        decided, labels, size = (
+            self.decided.get("golden"), self.stimulus.labels, self.program.output_size,
+        )  # fmt: skip
+        if decided is None or labels is None or size > MOST_CLASSES:
+            return None
+        counts = np.zeros((size, size), np.int64)
+        np.add.at(counts, (labels, decided), 1)
+        return counts.tolist()
