@@ -20,7 +20,7 @@ from mapping.tables import route_tables
 __all__ = ["assemble"]
 
 #: Cycles that an automatic `update_lanes` allows a core's update, lanes permitting.
-UPDATE_CYCLES = 128
+UPDATE_CYCLES = 40
 
 
 def _update_lanes(target: Target, slots: int) -> int:

@@ -1,7 +1,8 @@
 """What stands in a core's memories: synapse rows, their pointers, parameter records.
 
 Three row encodings (hdl.params.neuron.CoreParams.index); `encode_rows` takes the one with the
-fewest memory bits, and of equals the one with the fewest words per event.
+smallest product of memory bits and words per event (area times time), or the one with the fewest
+bits if memory is limited.
 """
 
 from __future__ import annotations
@@ -102,9 +103,15 @@ def _rows(index: str, weight_bits: int, s: Synapses, axons: int, lanes: int, gro
 
 
 def encode_rows(
-    s: Synapses, axons: int, lanes: int, used: np.ndarray, weight_bits: int, index: str = "auto"
+    s: Synapses,
+    axons: int,
+    lanes: int,
+    used: np.ndarray,
+    weight_bits: int,
+    index: str = "auto",
+    limit: int | None = None,
 ) -> Rows:
-    """The synapses of a core as rows.
+    """The synapses of a core as rows, in at most `limit` bits if some encoding fits.
 
     `used`: for each slot, whether a neuron lives there. `weight_bits` 1 (all weights -1 or +1)
     holds only if no word has a neuron without a synapse; otherwise 2 bits are taken.
@@ -120,7 +127,10 @@ def encode_rows(
             holds = (there == full) | ((there == 0) if name == "word" else False)
             bits = 1 if name != "lane" and len(s.axon) and holds.all() else 2
         options.append(_rows(name, bits, s, axons, lanes, groups))
-    return min(options, key=lambda r: (r.bits, r.words_per_event))
+    if limit is not None:
+        smallest = min(options, key=lambda r: r.bits)
+        options = [r for r in options if r.bits <= limit] or [smallest]
+    return min(options, key=lambda r: (r.bits * r.words_per_event, r.bits))
 
 
 def acc_bits(s: Synapses, slots: int, largest: np.ndarray, lowest: np.ndarray) -> int:

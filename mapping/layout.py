@@ -143,7 +143,9 @@ def _lay_out(
                 synapses=s,
                 source=network.source[mine],
                 widest=bits,
-                rows=encode_rows(s, axons, target.lanes, used, bits, target.index),
+                rows=encode_rows(
+                    s, axons, target.lanes, used, bits, target.index, target.synapse_bits
+                ),
             )
         )
     return Layout(

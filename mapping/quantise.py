@@ -16,9 +16,9 @@ from scipy import sparse
 
 from hdl.params.errors import UserError
 from hdl.params.neuron import Emit
-from mapping.integers import input_populations, population_of, projections_of
 from mapping.checks import check, check_calibration
 from mapping.graph import Graph
+from mapping.integers import input_populations, population_of, projections_of
 from mapping.plan import Plan, plan_layers, quantised_graph, weight_notes
 from mapping.program import Formats, Population, Program
 from mapping.ranges import LayerRange, measure, stand_in

@@ -13,8 +13,7 @@ import numpy as np
 from hdl.params.errors import UserError
 from hdl.params.neuron import Emit
 from mapping.program import Program
-
-from .npz import read_npz, write_npz
+from sim.npz import read_npz, write_npz
 
 __all__ = [
     "Stimulus",

@@ -12,8 +12,7 @@ import numpy as np
 
 from hdl.params.neuron import FIELDS
 from mapping.program import Program
-
-from .network_rows import build_rows, check_fields
+from sim.golden.network_rows import build_rows, check_fields
 
 __all__ = ["Golden", "GoldenResult", "State"]
 
@@ -130,7 +129,7 @@ class Golden:
         record_state : keep membrane and current of every step.
         threads : samples run at once; the bits don't depend on it.
         """
-        from .network_kernel import run_samples
+        from sim.golden.network_kernel import run_samples
 
         events = np.asarray(events)
         if events.ndim != 3 or events.shape[2] != self.program.input_size:

@@ -129,16 +129,33 @@ def test_parallel_projections_are_summed():
     check_matrices(program, map_program(program, Target(lanes=4)))
 
 
-def test_auto_takes_the_fewest_bits():
+def test_auto_takes_the_smallest_area_times_time():
     for density in (0.02, 0.1, 0.5, 1.0):
         program = random_program(3, (40, 40, 40), density=density)
-        bits = {
+        cores = {
             index: map_program(program, Target(lanes=4, index=index)).stats["cores"][0]
             for index in ("auto", "none", "word", "lane")
         }
-        sizes = {index: c["synapse_bits"] for index, c in bits.items()}
-        assert sizes["auto"] == min(sizes.values())
-    assert bits["auto"]["index"] in ("none", "word")
+        cost = {i: c["synapse_bits"] * c["words_per_event"] for i, c in cores.items()}
+        assert cost["auto"] == min(cost.values())
+    assert cores["auto"]["index"] in ("none", "word")
+
+
+def test_auto_gives_way_to_a_limit():
+    gave_way = False
+    for density in (0.1, 0.2, 0.3, 0.5):
+        program = random_program(3, (40, 40, 40), density=density)
+        bits = {
+            index: map_program(program, Target(lanes=4, index=index)).stats["cores"][0][
+                "synapse_bits"
+            ]
+            for index in ("auto", "none", "word", "lane")
+        }
+        limit = min(bits.values())
+        tight = map_program(program, Target(lanes=4, synapse_bits=limit)).stats["cores"][0]
+        assert tight["synapse_bits"] == limit
+        gave_way |= bits["auto"] > limit
+    assert gave_way
 
 
 def test_synapse_bits_are_those_of_the_images():
