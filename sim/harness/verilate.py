@@ -27,6 +27,7 @@ _HARNESS_FILES = (
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp", "verilated_vcd_c.cpp")
 _LINT = ("-Wno-fatal", "-Wno-WIDTHEXPAND", "-Wno-WIDTHTRUNC", "-Wno-UNOPTFLAT")
 _ONE_FILE_BYTES = 300_000  # models below this compile fastest as one C++ file
+_ONE_FAST_FILE_BYTES = 2_000_000  # the same without optimisation: headers are most of the work
 
 
 class BuildFailed(NervureError):
@@ -215,7 +216,8 @@ def _compile(
     slow = [path for path in files if path.name.endswith("Slow.cpp")]
     fast = [path for path in files if path not in slow]
     groups = [[path] for path in fast] + [slow]
-    if sum(path.stat().st_size for path in files) < _ONE_FILE_BYTES:
+    limit = _ONE_FILE_BYTES if options.optimise else _ONE_FAST_FILE_BYTES
+    if sum(path.stat().st_size for path in files) < limit:
         groups = [files]
     jobs: list[Command] = []
     for number, group in enumerate(groups):
