@@ -121,6 +121,11 @@ def compile_model(
     return Artefact.open(out)
 
 
+def _distinct(notes: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Each note once."""
+    return [dict(note) for i, note in enumerate(notes) if note not in notes[:i]]
+
+
 def _name(stimulus: Stimulus) -> str:
     """A stimulus without its folder."""
     return Path(stimulus.source).name
@@ -131,7 +136,7 @@ def _model_section(graph: Any, program: Any) -> dict[str, Any]:
         "name": graph.name,
         "nodes": [dict(node) for node in graph.nodes],
         "edges": [list(edge) for edge in graph.edges],
-        "notes": [dict(note) for note in (*graph.notes, *program.notes)],
+        "notes": _distinct([*graph.notes, *program.notes]),
         "options": program.options,
         "readout": program.readout,
         "outputs": list(program.outputs),

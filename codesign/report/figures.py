@@ -83,7 +83,7 @@ def _evaluated(found: dict[str, Any], add: Any) -> None:
     if found["latency_us"] is not None:
         add("Latency", f"{found['latency_us']:.3g}", "µs", f"a sample, {found['clock_mhz']:g} MHz")
     operations = found["synaptic_operations_per_sample"]
-    add("Synaptic operations", f"{operations:.4g}", "", "a sample")
+    add("Synaptic operations", f"{operations:,.0f}".replace(",", "\u202f"), "", "a sample")
 
 
 def _plural(count: int, word: str) -> str:

@@ -9,7 +9,7 @@ from codesign.report.svg import drawing, element, group, text, titled
 
 __all__ = ["mesh"]
 
-TILE, GAP, MARGIN, HOST = 132, 44, 6, 78
+TILE, GAP, MARGIN, HOST = 158, 48, 6, 78
 
 _LINK = re.compile(r"(\d+),(\d+)>(\d+),(\d+)")
 
@@ -48,11 +48,11 @@ def _tile(
     shape += text(px + TILE - 11, py + 21, index, "dim", "end")
     used, slots = core["neurons"], max(core["slots"], 1)
     kbit = core["synapse_bits"] / 1024
-    shape += _meter(px + 11, py + 40, "neurons", f"{used} of {slots}", used / slots)
+    shape += _meter(px + 11, py + 48, "neurons", f"{used} of {slots}", used / slots)
     shape += _meter(
-        px + 11, py + 73, "synapses", f"{kbit:.1f} kbit", core["synapse_bits"] / largest
+        px + 11, py + 85, "synapses", f"{kbit:.1f} kbit", core["synapse_bits"] / largest
     )
-    shape += text(px + 11, py + TILE - 12, f"{core['axons']} rows, {core['index']}", "dim")
+    shape += text(px + 11, py + TILE - 14, f"{core['axons']} input rows", "dim")
     held = ", ".join(f"{name} {count}" for name, count in core["slots_by_population"].items())
     title = (
         f"core {x},{y}: {used} neurons in {slots} slots ({held}); {core['axons']} input rows, "
@@ -64,7 +64,7 @@ def _tile(
 
 def _meter(x: float, y: float, name: str, value: str, share: float) -> str:
     wide = TILE - 22
-    words = text(x, y, name, "dim") + text(x + wide, y, value, "label", "end")
+    words = text(x, y, name, "dim") + text(x + wide, y, value, None, "end")
     back = element("rect", x=x, y=y + 6, width=wide, height=6, rx=1.5, class_="track")
     front = element(
         "rect", x=x, y=y + 6, width=max(1.5, wide * min(share, 1)), height=6, rx=1.5, class_="fill"

@@ -23,8 +23,11 @@ def network(model: dict[str, Any]) -> str:
         role = "output" if p["name"] in outputs else "hidden"
         columns.setdefault(p["level"], []).append({**p, "role": role})
     tallest = max(len(column) for column in columns.values())
+    order = {item["name"]: i for i, level in enumerate(sorted(columns)) for item in columns[level]}
+    far = [p for p in model["projections"] if order[p["target"]] - order[p["source"]] > 1]
+    top = TOP + (40 if any(not p["delay"] for p in far) else 0)
     back = [p for p in model["projections"] if p["delay"]]
-    bottom = TOP + tallest * ROW
+    bottom = top + tallest * ROW
     height = bottom + (26 * len({(p["source"], p["target"]) for p in back}) + 14 if back else 0)
     places: dict[str, tuple[float, float, float]] = {}
     shapes = []
@@ -34,8 +37,8 @@ def network(model: dict[str, Any]) -> str:
         label = "input" if level == 0 else f"level {level}"
         shapes.append(text(x + BOX / 2, 18, label, "dim", "middle"))
         for row, item in enumerate(members):
-            tall = min(64.0, 30 + 5 * math.log2(max(item["size"], 1)))
-            y = TOP + ROW * (row + (tallest - len(members)) / 2) + (ROW - tall) / 2 - 20
+            tall = min(68.0, 40 + 4 * math.log2(max(item["size"], 1)))
+            y = top + ROW * (row + (tallest - len(members)) / 2) + (ROW - tall) / 2 - 20
             places[item["name"]] = (x, y, tall)
             shapes.append(_box(item, x, y, tall))
     width = len(columns) * (BOX + GAP) - GAP + 4
@@ -74,7 +77,7 @@ def _forward(p: dict[str, Any], places: dict[str, tuple[float, float, float]]) -
     a, b = (x0 + BOX, y0 + h0 / 2), (x1, y1 + h1 / 2)
     reach = (b[0] - a[0]) / 2
     skips = b[0] - a[0] > GAP + 1
-    lift = -ROW * 0.9 if skips else 0.0
+    lift = -ROW * 0.85 if skips else 0.0
     curve = (
         f"M{a[0]:.1f} {a[1]:.1f}C{a[0] + reach:.1f} {a[1] + lift:.1f} "
         f"{b[0] - reach:.1f} {b[1] + lift:.1f} {b[0]:.1f} {b[1]:.1f}"

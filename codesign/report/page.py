@@ -28,7 +28,7 @@ def _number(value: Any, digits: int = 4) -> str:
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return f"{int(value):,}".replace(",", "\u202f")
     if isinstance(value, float):
-        if abs(value) >= 10_000:
+        if abs(value) >= 1000:
             return f"{value:,.0f}".replace(",", "\u202f")
         return f"{value:.{digits}g}"
     return str(value)
