@@ -141,12 +141,13 @@ def compare(expected: list[int], found: list[int], samples: list[dict]) -> list[
             a, b = right[at + turn], got[at + turn]
             if a == b:
                 continue
-            states = [[w for w in words if w & CONFIG] for words in (a, b)]
-            events = [[w for w in words if not w & CONFIG] for words in (a, b)]
-            here = compare_events(*events, turn - 2)
+            states, found_states = ([w for w in words if w & CONFIG] for words in (a, b))
+            events, found_events = ([w for w in words if not w & CONFIG] for words in (a, b))
+            here = compare_events(events, found_events, turn - 2)
             if turn >= probes_from:
-                here += compare_states(runs[turn - probes_from], *states, sample["steps"])
-            elif states[0] != states[1]:
+                run = runs[turn - probes_from]
+                here += compare_states(run, states, found_states, sample["steps"])
+            elif states != found_states:
                 here.append(f"tick {turn - 2}: a configuration reply that nobody asked for")
             problems += [f"sample {number}, {text}" for text in here]
         at += sample["marks"]
