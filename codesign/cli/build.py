@@ -8,8 +8,11 @@ from typing import Annotated
 import typer
 
 from codesign.cli.console import Json, Quiet, Terminal
+from hdl.params.errors import UserError
 
-__all__ = ["register"]
+__all__ = ["Directory", "register"]
+
+EFFORTS = ("normal", "high")
 
 Directory = Annotated[
     Path, typer.Argument(help="What nervure compile wrote.", show_default=False, metavar="DIR")
@@ -32,6 +35,12 @@ def synth(
 
     Example: nervure synth build --target ulx3s-85f
     """
+    if effort not in EFFORTS:
+        raise UserError(f"effort must be one of {', '.join(EFFORTS)}, not {effort!r}")
+    if freq is not None and not 0 < freq < 1000:
+        raise UserError(f"freq must be a clock in MHz, not {freq:g}")
+    if seed < 0:
+        raise UserError(f"seed must be a whole number from 0, not {seed}")
     terminal = Terminal(json=json, quiet=quiet)
     with terminal.work() as work:
         work("loading")

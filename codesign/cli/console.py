@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -126,6 +126,11 @@ class Terminal:
         """A remark on stderr."""
         if not self.quiet:
             print(text, file=sys.stderr)
+
+    def fail(self, message: str, code: int) -> NoReturn:
+        """Ends the command after its result with one line on stderr."""
+        print(message, file=sys.stderr)
+        raise typer.Exit(code)
 
     def show(self, *things: RenderableType) -> None:
         """Tables and text for people; nothing if JSON is wanted."""

@@ -12,8 +12,9 @@ from codesign.cli.tables import figures, table
 if TYPE_CHECKING:
     from codesign.evaluate import Evaluation
     from codesign.simulate import Simulation
+    from sim.verify import Verification
 
-__all__ = ["evaluation", "simulation", "synthesis"]
+__all__ = ["evaluation", "simulation", "synthesis", "verification"]
 
 
 def simulation(done: Simulation, out: Path) -> list[Any]:
@@ -82,3 +83,24 @@ def evaluation(found: Evaluation) -> list[Any]:
     rows.append(("saturations", ", ".join(f"{n}: {c}" for n, c in clamped.items()) or 0))
     errors = [f"[bold red]{escape(error)}[/]" for error in found.errors[:5]]
     return [figures(f"Evaluation on {found.source}", rows), *errors]
+
+
+def verification(found: Verification) -> list[Any]:
+    """What `verify` shows."""
+    rows = [[s.name, s.status, f"{s.seconds:.1f}", s.reason] for s in found.stages]
+    title = f"Verification, {found.samples} samples of up to {found.steps} steps, seed {found.seed}"
+    style = {"PASS": "bold green", "FAIL": "bold red"}.get(found.status, "yellow")
+    parts: list[Any] = [
+        table(title, ["stage", "status", "s", "what"], rows, "llrl"),
+        "",
+        f"[{style}]{found.status}[/] {found.mismatches:,} mismatches in "
+        f"{found.compared_bits:,} bits, {found.cores} cores",
+    ]
+    if found.first:
+        parts += ["", "[bold]First differences[/]"]
+        parts += [f"  {escape(str(item))}" for item in found.first[:5]]
+    if found.waveform is not None:
+        parts.append(f"Waveform: {escape(str(found.waveform))}")
+    if found.replay:
+        parts.append(f"Replay: {escape(found.replay)}")
+    return parts

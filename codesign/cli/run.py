@@ -9,7 +9,6 @@ import typer
 
 from codesign.cli.build import Directory
 from codesign.cli.console import Json, Quiet, Terminal
-from hdl.params.errors import CheckFailed
 
 __all__ = ["register"]
 
@@ -45,6 +44,54 @@ def simulate(
     terminal.result(done.to_json())
     if not json:
         terminal.show(*simulation(done, out))
+    if done.errors:
+        terminal.fail(f"{directory}: {len(done.errors)} answers of the RTL can't be", 1)
+
+
+def verify(
+    directory: Directory,
+    input: Annotated[
+        Path | None, typer.Option("--input", "-i", help="Stimulus (.npz); random if not given.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="At most so many steps.")] = None,
+    samples: Annotated[int | None, typer.Option(help="At most so many samples.")] = None,
+    sample: Annotated[int | None, typer.Option(help="Only this sample.")] = None,
+    seed: Annotated[int, typer.Option(help="Of stalls and of random input.")] = 1,
+    no_cocotb: Annotated[bool, typer.Option("--no-cocotb", help="Only in process.")] = False,
+    no_stalls: Annotated[bool, typer.Option("--no-stalls", help="No random stalls.")] = False,
+    waves: Annotated[
+        Path | None, typer.Option(help="Folder for a waveform of the first mismatch.")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check that the Verilog equals the golden model in every bit; exit 0 only if it does.
+
+    Example: nervure verify build --input test.npz --waves waves
+    """
+    terminal = Terminal(json=json, quiet=quiet)
+    with terminal.work() as work:
+        work("loading")
+        from codesign.artefact import Artefact
+        from codesign.cli.results import verification
+        from codesign.report import write_report
+        from codesign.verify import verify as run
+
+        artefact = Artefact.open(directory)
+        found = run(
+            artefact, input, steps=steps, samples=samples, sample=sample, seed=seed,
+            stalls=not no_stalls, cocotb=not no_cocotb, waveforms=waves, progress=work,
+        )  # fmt: skip
+        write_report(artefact)
+    terminal.result(found.to_json())
+    if not json:
+        terminal.show(*verification(found))
+    if found.status == "FAIL":
+        first = found.first[0] if found.first else found.stages[-1].reason
+        terminal.fail(f"{directory}: {found.mismatches} mismatches; first: {first}", 1)
+    if found.status != "PASS":
+        open_ = [s for s in found.stages if s.status == "NOT RUN"]
+        terminal.fail(f"{directory}: not verified; {open_[0].name}: {open_[0].reason}", 3)
 
 
 def evaluate(
@@ -77,13 +124,14 @@ def evaluate(
     if not json:
         terminal.show(*evaluation(found))
     if not found.passed:
-        raise CheckFailed(
+        terminal.fail(
             f"{directory}: RTL and golden model differ in {found.mismatches} output words; "
-            f"find the first with: nervure verify {directory} --input {input}"
+            f"find the first with: nervure verify {directory} --input {input}",
+            1,
         )
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    for command in (simulate, evaluate):
+    for command in (simulate, verify, evaluate):
         app.command()(command)

@@ -9,14 +9,15 @@ __all__ = ["key_figures", "stages"]
 
 def stages(report: dict[str, Any]) -> list[dict[str, str]]:
     """Compile, verify, evaluate, synth: {"name", "state", "text"}; state is pass, fail or open."""
-    verify = report.get("verify") or report.get("verification")
+    verify = report.get("verification")
     rows = [{"name": "Compile", "state": "pass", "text": "done"}]
     if verify:
         good = verify["status"] == "PASS"
         text = f"{verify['compared_bits']:,} bits agree".replace(",", "\u202f")
+        state = {"PASS": "pass", "FAIL": "fail"}.get(verify["status"], "open")
         if not good:
-            text = f"{verify['mismatches']} mismatches"
-        rows.append({"name": "Verify", "state": "pass" if good else "fail", "text": text})
+            text = f"{verify['mismatches']} mismatches" if state == "fail" else "not complete"
+        rows.append({"name": "Verify", "state": state, "text": text})
     else:
         rows.append({"name": "Verify", "state": "open", "text": "not run"})
     rows.append(_evaluate(report.get("evaluation")))

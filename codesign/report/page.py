@@ -60,7 +60,7 @@ def render(manifest: dict[str, Any], report: dict[str, Any]) -> str:
     from markupsafe import Markup
 
     name = manifest["name"]
-    verify = report.get("verify") or report.get("verification")
+    verify = report.get("verification")
     synthesis = report.get("synthesis")
     model, mapping = report.get("model"), report.get("mapping")
     return _template().render(
@@ -112,13 +112,12 @@ def _resources(synthesis: dict[str, Any] | None) -> list[dict[str, Any]]:
 def _commands(name: str, report: dict[str, Any]) -> list[dict[str, str]]:
     """What was run, and what has not been."""
     made = (report.get("made") or {}).get("commands", {})
-    verify = report.get("verify") or report.get("verification")
+    verify = report.get("verification")
     evaluation, synthesis = report.get("evaluation"), report.get("synthesis")
     rows = [{"text": made.get("compile", f"nervure compile MODEL -o {name}"), "state": "done"}]
     line, state = f"nervure verify {name}", "not run"
     if verify:
-        state = "done"
-        line += f" --seed {verify['seed']}" if verify.get("seed") is not None else ""
+        line, state = verify["command"], "done"
     rows.append({"text": line, "state": state})
     line, state = f"nervure evaluate {name} --input labelled.npz", "not run"
     if evaluation:
