@@ -84,9 +84,9 @@ def _clock(artefact: Artefact) -> tuple[float, str]:
 
     fmax = (artefact.report.get("synthesis") or {}).get("fmax_mhz")
     if fmax:
-        return float(fmax), "Fmax that nervure synth found"
+        return float(fmax), "the Fmax that nervure synth found"
     chosen = board(artefact.settings.board)
-    return chosen.pll_mhz, f"clock of {chosen.name}; nervure synth not run"
+    return chosen.pll_mhz, f"the clock of {chosen.name}"
 
 
 def evaluate(

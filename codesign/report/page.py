@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ def render(manifest: dict[str, Any], report: dict[str, Any]) -> str:
         keys=key_figures(report),
         notes=_notes(report),
         resources=_resources(synthesis),
+        memories=_memories(synthesis),
         commands=_commands(name, report),
         network=Markup(network(model)) if model else None,
         mesh=Markup(mesh(mapping)) if mapping else None,
@@ -107,6 +109,19 @@ def _resources(synthesis: dict[str, Any] | None) -> list[dict[str, Any]]:
         level = "over" if share > 1 else "high" if share > 0.8 else ""
         rows.append({"label": label, "used": used, "of": of, "share": share, "level": level})
     return rows
+
+
+def _memories(synthesis: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The memories; equal banks of one memory as one row with `count`."""
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for memory in (synthesis or {}).get("memories", []):
+        name = re.sub(r"_\d+$", "_*", re.sub(r"\$\d+$", "", memory["name"]))
+        key = (name, memory["depth"], memory["width"], memory["became"], memory["dp16kd"])
+        if key in rows:
+            rows[key] |= {"name": name, "count": rows[key]["count"] + 1}
+        else:
+            rows[key] = {**memory, "count": 1}
+    return list(rows.values())
 
 
 def _commands(name: str, report: dict[str, Any]) -> list[dict[str, str]]:
