@@ -122,7 +122,7 @@ def test_a_wrong_output_is_named(vectors):
 
 
 def test_a_wrong_state_is_named_with_its_signal(vectors):
-    mapped, tb, words = vectors
+    _, tb, words = vectors
     place = kinds(tb, words)[1][0]
     wrong = [w ^ (4 if i == place else 0) for i, w in enumerate(words)]
     (text,) = tb.compare(words, wrong, tb.LAYOUT["samples"])
@@ -139,7 +139,7 @@ def test_lost_doubled_and_late_words_are_named(vectors):
     samples = tb.LAYOUT["samples"]
     lost = words[: events[0]] + words[events[0] + 1 :]
     assert "found nothing" in tb.compare(words, lost, samples)[0]
-    doubled = words[: events[0]] + [words[events[0]]] + words[events[0] :]
+    doubled = [*words[: events[0]], words[events[0]], *words[events[0] :]]
     assert "output came 2 times, expected 1" in tb.compare(words, doubled, samples)[0]
     late = [*lost]
     late.insert(marks[2], words[events[0]])  # behind the MARK that closed its tick
@@ -172,7 +172,7 @@ def test_a_damaged_testbench_is_refused(tmp_path):
     mapped = mapped_for()
     export_testbench(mapped, tmp_path, None)
     (tmp_path / "tb" / "layout.json").unlink()
-    with pytest.raises(UserError, match="tb/layout.json is missing; compile it again"):
+    with pytest.raises(UserError, match=r"tb/layout\.json is missing; compile it again"):
         run_testbench(tmp_path)
 
 
