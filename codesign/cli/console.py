@@ -54,8 +54,11 @@ class _Live(Work):
         super().__init__()
 
     def __call__(self, text: str) -> None:
+        if self.total:  # a bar can't become a spinner again
+            self.progress.remove_task(self.task)
+            self.task = self.progress.add_task(text, total=None)
         super().__call__(text)
-        self.progress.update(self.task, description=text, completed=0, total=None)
+        self.progress.update(self.task, description=text)
 
     def count(self, done: int, total: int) -> None:
         super().count(done, total)
