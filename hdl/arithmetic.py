@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Const, Mux, Shape, Value, signed, unsigned
 
-__all__ = ["integer", "round_shift", "saturate", "times"]
+__all__ = ["integer", "saturate", "scaled_sum", "times"]
 
 
 def integer(bits: int) -> Shape:
@@ -35,11 +35,20 @@ def times(value: Value, factor: int | Value) -> Value:
     return total
 
 
-def round_shift(value: Value, bits: int) -> Value:
-    """(value + 2**(bits-1)) >> bits: division by 2**bits, halves rounded up."""
+def scaled_sum(value: Value, bits: int, other: Value | int) -> Value:
+    """((value + 2**(bits-1)) >> bits) + other for a signed `value`: a division by 2**bits, halves
+    rounded up, and a sum. One adder: the highest bit that is shifted out is the carry that comes in.
+    """
     if bits == 0:
-        return value
-    return (value + Const(1 << (bits - 1), bits + 1)) >> bits
+        return value + other
+    other = Value.cast(other)
+    if len(value) <= bits:
+        value = Cat(value, value[-1].replicate(bits + 1 - len(value)))
+    carry = value[bits - 1]
+    high = Cat(carry, value[bits:]).as_signed()
+    low = Cat(carry, other)
+    total = high + (low.as_signed() if other.shape().signed else low)
+    return total[1:].as_signed()
 
 
 def saturate(value: Value, bits: int) -> Value:

@@ -22,7 +22,8 @@ def table(m, name: str, *, depth: int, bits: int, parts: int = 1, init=None, sty
 
     Returns (read port, write port). The read port is synchronous and holds its data while its
     `en` is low; the write port has one enable per item. `init`: items, first word first.
-    Nobody may read a word in the cycle in which it is written. `style`: "block" or "distributed" asks the synthesiser for that kind of memory.
+    Nobody may read a word in the cycle in which it is written. `style`: "block" or "distributed"
+    asks the synthesiser for that kind of memory.
     """
     words = packed(list(init), parts, bits) if init is not None else []
     shape = data.ArrayLayout(unsigned(bits), parts) if parts > 1 else unsigned(bits)

@@ -44,13 +44,19 @@ def _core_params(
     formats = program.formats
     update_lanes = _update_lanes(target, core.slots)
     ranges = []
+    parts = []  # neurons of each range
     level = network.level[core.neurons]
+    population = network.population[core.neurons]
     for number in np.unique(level):
-        inside = core.slot[level == number]
-        first, end = int(inside[0]), int(inside[-1]) + 1
-        ranges.append(
-            Range(level=int(number) - 1, first=first // update_lanes, end=-(-end // update_lanes))
-        )
+        for one in np.unique(population[level == number]):
+            inside = np.flatnonzero(population == one)
+            first, end = int(core.slot[inside[0]]), int(core.slot[inside[-1]]) + 1
+            parts.append(inside)
+            ranges.append(
+                Range(
+                    level=int(number) - 1, first=first // update_lanes, end=-(-end // update_lanes)
+                )
+            )
     graded = network.graded[core.source]
     payload = formats.payload_bits if graded.any() else 0
     most = np.where(graded, (1 << max(payload - 1, 0)) - 1, 1)
@@ -62,7 +68,7 @@ def _core_params(
             f"core of {name}: accumulators need {bits} bits, 40 available; "
             "use fewer weight bits (--weight-bits) or smaller payloads"
         )
-    shared = split_fields(fields)
+    shared = split_fields(fields, parts)
     if not formats.current_bits:
         shared["current_decay"] = 0
     params = CoreParams(

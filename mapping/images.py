@@ -148,13 +148,21 @@ def acc_bits(s: Synapses, slots: int, largest: np.ndarray, lowest: np.ndarray) -
     return max(need.bit_length() + 1, 2)
 
 
-def split_fields(fields: dict[str, np.ndarray]) -> dict[str, int]:
-    """The fields that are one constant for all neurons of a core."""
-    return {
-        name: int(fields[name][0])
-        for name in FIELDS
-        if len(fields[name]) and (fields[name] == fields[name][0]).all()
-    }
+def split_fields(
+    fields: dict[str, np.ndarray], ranges: list[np.ndarray]
+) -> dict[str, int | tuple[int, ...]]:
+    """The fields that are one constant for all neurons of a core, or one for each range.
+
+    `ranges`: the neurons of each range, as indices into the fields.
+    """
+    shared: dict[str, int | tuple[int, ...]] = {}
+    for name in FIELDS:
+        values = fields[name]
+        if not len(values) or any((values[r] != values[r[0]]).any() for r in ranges):
+            continue
+        each = tuple(int(values[r[0]]) for r in ranges)
+        shared[name] = each[0] if len(set(each)) == 1 else each
+    return shared
 
 
 def _listed(values: np.ndarray) -> list[int]:

@@ -34,7 +34,11 @@ def board_verilog(mapped: Any, board: Board, mhz: float | None = None) -> str:
 
 
 def synth_artefact(
-    artefact: Artefact, board: Board | str | None = None, *, freq: float | None = None, **options: Any
+    artefact: Artefact,
+    board: Board | str | None = None,
+    *,
+    freq: float | None = None,
+    **options: Any,
 ) -> SynthResult:
     """`codesign.synth.run.synth` of an artefact with its board top; the report is updated.
 

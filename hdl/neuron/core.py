@@ -77,6 +77,7 @@ class NeuronCore(wiring.Component):
         word = Signal(word_bits)
         end = Signal(word_bits)  # last word of the range
         number = Signal(range(max(len(p.ranges), 1) + 1))  # of the range to look at next
+        current = Signal(bits_for(len(p.ranges)))  # number of the range that `word` is in
         wanted, firsts, lasts = Signal(), Signal(word_bits), Signal(word_bits)
         with m.Switch(number):
             for k, r in enumerate(p.ranges):
@@ -87,6 +88,7 @@ class NeuronCore(wiring.Component):
                         lasts.eq(r.end - 1),
                     ]
         finished = number == len(p.ranges)
+        seek = [word.eq(firsts), end.eq(lasts), current.eq(number), number.eq(number + 1)]
 
         # The words pass a pipeline of `depth` cycles, from memory address to write-back.
         updates = [NeuronUpdate(p) for _ in range(u)]
@@ -94,7 +96,11 @@ class NeuronCore(wiring.Component):
         issue = Signal()
         passing = Signal(depth)  # bit k: a word was issued k + 1 cycles ago
         m.d.sync += passing.eq(Cat(issue, passing[:-1]))
-        addresses = [word]
+        addresses, ranges = [word], [current]
+        for k in range(2):
+            held = Signal.like(current, name=f"range_{k + 1}")
+            m.d.sync += held.eq(ranges[-1])
+            ranges.append(held)
         for k in range(depth):
             held = Signal(word_bits, name=f"word_{k + 1}")
             m.d.sync += held.eq(addresses[-1])
@@ -135,6 +141,7 @@ class NeuronCore(wiring.Component):
             m.d.comb += [
                 update.state.eq(states.word_select(k, p.state_bits)),
                 update.acc.eq(sums.sums[k]),
+                update.number.eq(ranges[2]),
             ]
             if p.record_bits:
                 m.d.comb += update.record.eq(records.word_select(k, p.record_bits))
@@ -151,6 +158,7 @@ class NeuronCore(wiring.Component):
 
         m.d.comb += [
             emitter.i_word.eq(word),
+            emitter.i_range.eq(current),
             emitter.states.eq(states),
             emitter.records.eq(records),
         ]
@@ -169,7 +177,7 @@ class NeuronCore(wiring.Component):
                 with m.If(self.step.start):
                     m.next = "Seek-Update"
             with m.State("Seek-Update"):
-                m.d.sync += [word.eq(firsts), end.eq(lasts), number.eq(number + 1)]
+                m.d.sync += seek
                 with m.If(finished):
                     m.next = "Drain"
                 with m.Elif(wanted):
@@ -187,7 +195,7 @@ class NeuronCore(wiring.Component):
             with m.State("Seek-Scan"):
                 m.d.comb += [fetch.run.eq(1), scanning.eq(1)]
                 with m.If(emitter.i_ready):
-                    m.d.sync += [word.eq(firsts), end.eq(lasts), number.eq(number + 1)]
+                    m.d.sync += seek
                     with m.If(finished):
                         m.next = "Send"
                     with m.Elif(wanted):

@@ -6,6 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hdl.arithmetic import saturate
+from hdl.neuron.fields import Fields
 from hdl.neuron.ports import emission_layout
 from hdl.neuron.update import record_layout, state_layout
 from hdl.params.neuron import CoreParams, Emit, bits_for
@@ -26,8 +27,8 @@ class Emitter(wiring.Component):
     Members
     -------
     write, write_word, write_fired : store which neurons of a word may send.
-    i_valid, i_ready, i_word : the word to scan; its state and record are read at the same time,
-        into registers that hold while `i_ready` is low.
+    i_valid, i_ready, i_word, i_range : the word to scan, and its range; its state and record are
+        read at the same time, into registers that hold while `i_ready` is low.
     states, records : these registers, two cycles behind the word.
     o : events.
     busy : level, a scanned word is not done with.
@@ -44,6 +45,7 @@ class Emitter(wiring.Component):
                 "i_valid": In(1),
                 "i_ready": Out(1),
                 "i_word": In(bits_for(p.state_words)),
+                "i_range": In(bits_for(len(p.ranges))),
                 "states": In(u * p.state_bits),
                 "records": In(u * p.record_bits),
                 "o": Out(stream.Signature(emission_layout(p))),
@@ -66,15 +68,16 @@ class Emitter(wiring.Component):
 
         # Read: the word's memory outputs are there.
         read = Signal()
-        read_word = Signal.like(self.i_word)
+        read_word, read_range = Signal.like(self.i_word), Signal.like(self.i_range)
         # Hold: a word whose neurons are sent, `left` of them; `states` and `records` are its own.
         left = Signal(u)
-        word = Signal.like(self.i_word)
+        word, number = Signal.like(self.i_word), Signal.like(self.i_range)
         # Pick: one neuron.
         picked = Signal()
         slot = Signal(bits_for(p.slots))
         state = Signal(state_layout(p))
         record = Signal(record_layout(p))
+        of_range = Signal.like(self.i_range)
 
         payload_ready = Signal()
         pick_ready = ~picked | payload_ready
@@ -90,8 +93,10 @@ class Emitter(wiring.Component):
             m.d.sync += [
                 read.eq(self.i_valid),
                 read_word.eq(self.i_word),
+                read_range.eq(self.i_range),
                 left.eq(Mux(read, fired.data, 0)),
                 word.eq(read_word),
+                number.eq(read_range),
             ]
         with m.Elif(pick_ready):
             m.d.sync += left.eq(left & (left - 1)[:u])
@@ -99,6 +104,7 @@ class Emitter(wiring.Component):
             m.d.sync += [
                 picked.eq(left.any()),
                 slot.eq(word * u + lane),
+                of_range.eq(number),
                 state.eq(Array(self.states.word_select(k, p.state_bits) for k in range(u))[lane]),
             ]
             if p.record_bits:
@@ -107,14 +113,16 @@ class Emitter(wiring.Component):
                 )
 
         # Payload.
-        fields = {**p.shared, **{name: getattr(record, name) for name in p.table_fields}}
+        fields = Fields(m, p, record, of_range)
         value, silent = 1, 0
         if p.value_bits:
-            shift = fields["value_shift"]
+            shift = fields.at(0, "value_shift")
             half = (1 << shift) >> 1
             scaled = saturate((state.membrane + half) >> shift, max(p.emission_bits, 1))
-            is_value = fields["emit"] == Emit.VALUE
-            value = Mux(is_value, scaled, Mux(fields["emit"] == Emit.STATE, state.membrane, 1))
+            is_value = fields.at(0, "emit") == Emit.VALUE
+            value = Mux(
+                is_value, scaled, Mux(fields.at(0, "emit") == Emit.STATE, state.membrane, 1)
+            )
             silent = is_value & (scaled == 0)
         m.d.comb += payload_ready.eq(~self.o.valid | self.o.ready)
         with m.If(payload_ready):

@@ -100,14 +100,14 @@ class Fetch(wiring.Component):
             init=self.images.get(Memory.SYNAPSE),
         )  # fmt: skip
         reading = left != 0
-        m.d.comb += [entries.addr.eq(address), entries.en.eq(reading)]
+        m.d.comb += entries.addr.eq(address)
         configure(m, entries_write, self.config, Memory.SYNAPSE, p.lanes)
         if p.header_bits:
             header, header_write = table(
                 m, "headers", depth=p.synapse_words, bits=p.header_bits,
                 init=self.images.get(Memory.SYNAPSE_HEADER),
             )  # fmt: skip
-            m.d.comb += [header.addr.eq(address), header.en.eq(reading)]
+            m.d.comb += header.addr.eq(address)
             configure(m, header_write, self.config, Memory.SYNAPSE_HEADER)
 
         read_group = Signal.like(group)

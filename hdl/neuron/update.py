@@ -1,11 +1,12 @@
 """The neuron's own dynamics: decay, add, compare, reset."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.arithmetic import integer, round_shift, saturate, times
-from hdl.params.neuron import CoreParams, Emit, Reset
+from hdl.arithmetic import integer, saturate, scaled_sum, times
+from hdl.neuron.fields import Fields
+from hdl.params.neuron import CoreParams, Emit, Reset, bits_for
 
 __all__ = ["NeuronUpdate", "record_layout", "state_layout"]
 
@@ -32,8 +33,8 @@ def record_layout(p: CoreParams) -> data.StructLayout:
 class NeuronUpdate(wiring.Component):
     """One neuron's update: the equations of hdl/params/neuron.py, one update a cycle.
 
-    Latency: `latency` cycles (4, or 5 with a synaptic current). A shared field is a constant in
-    the logic: a shared decay is shifts and adds, an unused reset rule vanishes.
+    Latency: `latency` cycles (3, or 4 with a synaptic current): multiply, add, compare and reset.
+    A shared decay is shifts and adds, an unused reset rule vanishes (hdl/neuron/fields.py).
 
     Parameters
     ----------
@@ -41,19 +42,21 @@ class NeuronUpdate(wiring.Component):
 
     Members
     -------
-    state, acc, record : of the neuron. `record` has no members if all fields are shared.
+    state, acc, record, number : of the neuron, and the number of its range. `record` has no
+        members if all fields are shared.
     new_state : state after the update, `latency` cycles later.
     emits : it may send: it spiked, or it sends a value.
     """
 
     def __init__(self, params: CoreParams):
         p = self.params = params
-        self.latency = 5 if p.current_bits else 4
+        self.latency = 4 if p.current_bits else 3
         super().__init__(
             {
                 "state": In(state_layout(p)),
                 "acc": In(signed(p.acc_bits)),
                 "record": In(record_layout(p)),
+                "number": In(bits_for(len(p.ranges))),
                 "new_state": Out(state_layout(p)),
                 "emits": Out(1),
             }
@@ -62,63 +65,53 @@ class NeuronUpdate(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         p = self.params
+        fields = Fields(m, p, self.record, self.number)
+        field = fields.at
 
-        def stage(name, value):
-            """`value`, one cycle later; constants need no register."""
-            if isinstance(value, int):
-                return value
-            register = Signal(value.shape(), name=name)
-            m.d.sync += register.eq(value)
-            return register
-
-        fields = {**p.shared, **{name: getattr(self.record, name) for name in p.table_fields}}
-
-        def later(*names):
-            for name in names:
-                fields[name] = stage(name, fields[name])
+        def register(name, value):
+            held = Signal(Value.cast(value).shape(), name=name, reset_less=True)
+            m.d.sync += held.eq(value)
+            return held
 
         # Multiply.
         membrane = self.state.membrane
-        late = 0
-        if fields["reset"] is not None and p.shared.get("reset", Reset.DELAYED) == Reset.DELAYED:
-            was_above = (fields["reset"] == Reset.DELAYED) & (membrane > fields["threshold"])
-            late = stage("late", Mux(was_above, fields["reset_value"], 0))
-        decayed = stage("decayed", times(membrane, fields["membrane_decay"]))
-        amount = stage("amount", self.acc)
-        if p.current_bits:
-            faded = stage("faded", times(self.state.current, fields["current_decay"]))
-        later("bias", "shift", "threshold", "reset_value", "reset", "emit")
+        decayed = register("decayed", times(membrane, field(0, "membrane_decay")))
+        drive = register("amount", self.acc) << field(1, "shift")
+        extra = field(1, "bias")
+        if fields.may_be("reset", Reset.DELAYED):
+            late = (field(0, "reset") == Reset.DELAYED) & (membrane > field(0, "threshold"))
+            extra = extra - Mux(register("late", late), field(1, "reset_value"), 0)
 
         # Add.
-        drive = amount << fields["shift"]
-        rest = round_shift(decayed, p.decay_bits) + fields["bias"] - late
+        stage = 1
         if p.current_bits:
-            current = stage(
-                "current", saturate(round_shift(faded, p.decay_bits) + drive, p.current_bits)
+            faded = register("faded", times(self.state.current, field(0, "current_decay")))
+            current = register(
+                "current", saturate(scaled_sum(faded, p.decay_bits, drive), p.current_bits)
             )
-            rest = stage("rest", rest)
-            drive = current
-            later("threshold", "reset_value", "reset", "emit")
-        potential = stage("potential", saturate(rest + drive, p.membrane_bits))
-        if p.current_bits:
-            current = stage("current_held", current)
-        later("threshold", "reset_value", "reset", "emit")
+            rest = register("rest", scaled_sum(decayed, p.decay_bits, extra))
+            total, stage = rest + current, 2
+            current = register("current_held", current)
+        elif isinstance(extra, int) and extra == 0:
+            total = scaled_sum(decayed, p.decay_bits, drive)
+        else:
+            total = scaled_sum(decayed, p.decay_bits, drive + extra)
+        potential = register("potential", saturate(total, p.membrane_bits))
+        stage += 1
 
         # Compare and reset.
-        spike = stage("spike", (fields["emit"] == Emit.SPIKE) & (potential > fields["threshold"]))
-        above = stage("above", potential)
-        less = stage("less", saturate(potential - fields["reset_value"], p.membrane_bits))
-        if p.current_bits:
-            current = stage("current_kept", current)
-        later("reset_value", "reset", "emit")
-        after = Mux(
-            fields["reset"] == Reset.SET,
-            fields["reset_value"],
-            Mux(fields["reset"] == Reset.SUBTRACT, less, above),
-        )
+        spike = (field(stage, "emit") == Emit.SPIKE) & (potential > field(stage, "threshold"))
+        less = saturate(potential - field(stage, "reset_value"), p.membrane_bits)
+        after = potential
+        if fields.may_be("reset", Reset.SUBTRACT):
+            after = Mux(field(stage, "reset") == Reset.SUBTRACT, less, after)
+        if fields.may_be("reset", Reset.SET):
+            after = Mux(field(stage, "reset") == Reset.SET, field(stage, "reset_value"), after)
         m.d.sync += [
-            self.new_state.membrane.eq(Mux(spike, after, above)),
-            self.emits.eq(spike | (fields["emit"] == Emit.VALUE) | (fields["emit"] == Emit.STATE)),
+            self.new_state.membrane.eq(Mux(spike, after, potential)),
+            self.emits.eq(
+                spike | (field(stage, "emit") == Emit.VALUE) | (field(stage, "emit") == Emit.STATE)
+            ),
         ]
         if p.current_bits:
             m.d.sync += self.new_state.current.eq(current)

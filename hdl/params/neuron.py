@@ -98,7 +98,7 @@ class CoreParams:
     lanes : synaptic operations per cycle; a power of two.
     update_lanes : neurons updated per cycle; a power of two, at most `lanes`.
     levels : width of the step's level mask.
-    ranges : what each level updates, ordered, not overlapping.
+    ranges : what each level updates, ordered, not overlapping; a level may have several.
     axons : input rows; an event names its row.
     index : how a synapse word says which neurons it feeds. "none": row r is the words
         r*groups .. r*groups+groups-1, word k feeds group k (no pointer table). "word": each word
@@ -111,7 +111,8 @@ class CoreParams:
     emission_bits : width that an emitted VALUE is clipped to; 0 if the core emits none.
     value_bits : width of the value port of events, >= payload_bits and emission_bits.
     membrane_bits, current_bits, decay_bits, acc_bits : formats; current_bits 0 = no current.
-    shared : fields that are one constant for all slots; the others stand in the parameter memory.
+    shared : fields that are constants: one for all slots, or a tuple with one for each range;
+        the others stand in the parameter memory.
     """
 
     slots: int
@@ -132,7 +133,7 @@ class CoreParams:
     current_bits: int = 0
     decay_bits: int = 12
     acc_bits: int = 16
-    shared: dict[str, int] = field(default_factory=dict)
+    shared: dict[str, int | tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -185,6 +186,12 @@ class CoreParams:
                 )
         if unknown := set(self.shared) - set(FIELDS):
             raise ValueError(f"shared names unknown fields: {sorted(unknown)}")
+        for name, value in self.shared.items():
+            if isinstance(value, tuple) and len(value) != len(self.ranges):
+                raise ValueError(
+                    f"shared {name} must have a value for each of {len(self.ranges)} ranges, "
+                    f"not {len(value)}"
+                )
         if not self.current_bits and "current_decay" not in self.shared:
             object.__setattr__(self, "shared", {**self.shared, "current_decay": 0})
         end = 0

@@ -121,7 +121,9 @@ class Core:
 
     def fields(self, slot: int) -> dict[str, int]:
         p = self.params
-        out = dict(p.shared)
+        word = slot // p.update_lanes
+        number = next((k for k, r in enumerate(p.ranges) if r.first <= word < r.end), 0)
+        out = {n: v[number] if isinstance(v, tuple) else v for n, v in p.shared.items()}
         record = self.images[Memory.PARAMETER][slot] if p.record_bits else 0
         for name in FIELDS:
             if name not in p.shared:

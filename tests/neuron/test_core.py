@@ -111,10 +111,17 @@ def random_core(draw, lanes, update_lanes, groups, index, **kw):
     records = [record() for _ in range(slots)]
     shared = {}
     for name in FIELDS:
-        if draw.random() < 0.5:
+        where = draw.choice(["core", "range", "neuron"])
+        if where == "core":
             shared[name] = int(records[0][name])
             for r in records:
                 r[name] = records[0][name]
+        elif where == "range":
+            firsts = [r.first * update_lanes for r in ranges]
+            shared[name] = tuple(int(records[n][name]) for n in firsts)
+            for r, n in zip(ranges, firsts, strict=True):
+                for slot in range(n, r.end * update_lanes):
+                    records[slot][name] = records[n][name]
 
     # Rows, and how they lie in memory.
     low, high = -(1 << (formats["weight_bits"] - 1)), (1 << (formats["weight_bits"] - 1)) - 1
@@ -140,7 +147,7 @@ def random_core(draw, lanes, update_lanes, groups, index, **kw):
                 entries.append(int(code) | (g << bits if index == "lane" else 0))
                 row[g * lanes + lane] = w << e
             headers.append((where[0][k] | e << index_bits) if index == "word" else e)
-        pointers.append((start, count))
+        pointers.append((start if count else 0, count))
         rows.append(row)
     p = CoreParams(
         slots=slots, lanes=lanes, update_lanes=update_lanes, levels=2, ranges=ranges,
@@ -190,7 +197,7 @@ def test_core_follows_the_equations(case, seed, loaded):
     port = ConfigPort(24, 80)
     dut = NeuronCore(p, port, None if loaded else images)
     stall = seed * 0.4
-    got = []
+    got, log = [], []
 
     async def sink(ctx):
         await stream_get(ctx, dut.o, None, seed=seed, stall=stall, into=got)
@@ -213,7 +220,7 @@ def test_core_follows_the_equations(case, seed, loaded):
             ctx.set(dut.probe_slot, n)
             await ctx.tick().repeat(2)
             state = ctx.get(dut.probe)
-            assert state.membrane == model.membrane[n], (n, seed)
+            assert state.membrane == model.membrane[n], (n, seed, log[-1])
             if p.current_bits:
                 assert state.current == model.current[n], (n, seed)
 
@@ -245,6 +252,9 @@ def test_core_follows_the_equations(case, seed, loaded):
                 model.acc = [0] * p.slots
                 continue
             mask = draw.choice([1, 2, 3, 3])
+            log.append(
+                (number, mask, [e["axon"] for e in events], list(model.acc), list(model.membrane))
+            )
             del got[:]
             await step(ctx, mask)
             slots = []
