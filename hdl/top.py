@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.host.uart import Uart
 from hdl.params.uart import UartParams
+from hdl.stream import Fork
 
 __all__ = ["Ecp5Top", "pll_dividers"]
 
@@ -90,20 +91,25 @@ class Ecp5Top(wiring.Component):
         )
         m.submodules.reset = ResetSynchronizer(~locked | self.rst, domain="sync")
         m.submodules.uart = uart = Uart(self.uart)
+        # The link's buffer is block memory, which answers late in the cycle: a register behind it.
+        m.submodules.arrived = arrived = Fork(self.uart.word_bits, takers=1)
+        wiring.connect(m, uart.o, arrived.i)
+        ready = Signal()
+        m.d.comb += [arrived.route.eq(1), arrived.free.eq(ready)]
         m.d.comb += [uart.rx.eq(self.uart_rx), self.uart_tx.eq(uart.tx)]
         m.submodules.fabric = Instance(
             self.fabric,
             i_clk=ClockSignal("sync"),
             i_rst=ResetSignal("sync"),
-            i_i__payload=uart.o.payload,
-            i_i__valid=uart.o.valid,
-            o_i__ready=uart.o.ready,
+            i_i__payload=arrived.word,
+            i_i__valid=arrived.request,
+            o_i__ready=ready,
             o_o__payload=uart.i.payload,
             o_o__valid=uart.i.valid,
             i_o__ready=uart.i.ready,
         )
         # Lamps stay lit for about a twentieth of a second.
-        for k, seen in enumerate((uart.o.valid & uart.o.ready, uart.i.valid & uart.i.ready)):
+        for k, seen in enumerate((arrived.request & ready, uart.i.valid & uart.i.ready)):
             lit = Signal(range(self.uart.clock_hz // 20 + 1), name=f"lit_{k}")
             with m.If(seen):
                 m.d.sync += lit.eq(self.uart.clock_hz // 20)
