@@ -161,6 +161,11 @@ def main() -> None:
     write_arrays(args.out / "calibration.npz", **frozen(x[:64], y[:64], seed=1))
     run = simulate(args.out / "digits.nir", test["events"])
     print(table("digits", args.out / "digits.nir", run, test["labels"]))
+    others = [
+        simulate(args.out / "digits.nir", frozen(x_test, y_test, seed)["events"]).accuracy(y_test)
+        for seed in range(100, 120)
+    ]
+    print(f"20 other draws of the stimulus: {np.mean(others):.4f} +- {np.std(others):.4f}")
 
 
 if __name__ == "__main__":

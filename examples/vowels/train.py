@@ -155,7 +155,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out = args.out or (Path("build/examples/vowels") if args.quick else HERE)
     torch.set_num_threads(1)
-    epochs, seeds = ((2, 4, 2), 1) if args.quick else ((60, 60, 60), 4)
+    epochs, seeds = ((2, 4, 2), 1) if args.quick else ((100, 160, 120), 4)
 
     train, test = load()
     part, held = train_test_split(
