@@ -36,8 +36,10 @@ def times(value: Value, factor: int | Value) -> Value:
 
 
 def scaled_sum(value: Value, bits: int, other: Value | int) -> Value:
-    """((value + 2**(bits-1)) >> bits) + other for a signed `value`: a division by 2**bits, halves
-    rounded up, and a sum. One adder: the highest bit that is shifted out is the carry that comes in.
+    """((value + 2**(bits-1)) >> bits) + other for a signed `value`.
+
+    A division by 2**bits, halves rounded up, and a sum in one adder: the highest bit that is
+    shifted out is the carry that comes in.
     """
     if bits == 0:
         return value + other

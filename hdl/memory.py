@@ -1,12 +1,15 @@
 """Memories as the cores use them: one write port for configuration, one read port."""
 
-from amaranth.hdl import unsigned
+from amaranth.hdl import Signal, unsigned
 from amaranth.lib import data
 from amaranth.lib.memory import Memory
 
 from hdl.params.neuron import bits_for
 
-__all__ = ["configure", "packed", "table"]
+__all__ = ["SHALLOW", "configure", "packed", "registered", "table"]
+
+#: Words up to which a memory is made of distributed memory, deeper ones of block memory.
+SHALLOW = 64
 
 
 def packed(items: list[int], per_word: int, bits: int) -> list[int]:
@@ -17,24 +20,45 @@ def packed(items: list[int], per_word: int, bits: int) -> list[int]:
     ]
 
 
-def table(m, name: str, *, depth: int, bits: int, parts: int = 1, init=None, style=None):
+def table(m, name: str, *, depth: int, bits: int, parts: int = 1, init=None, domain="sync"):
     """Adds a memory of `depth` words of `parts` items of `bits` bits to module `m`.
 
-    Returns (read port, write port). The read port is synchronous and holds its data while its
-    `en` is low; the write port has one enable per item. `init`: items, first word first.
-    Nobody may read a word in the cycle in which it is written. `style`: "block" or "distributed"
-    asks the synthesiser for that kind of memory.
+    Returns (read port, write port). A read port in "sync" holds its data while its `en` is low;
+    the write port has one enable per item. `init`: items, first word first. Nobody may read a
+    word in the cycle in which it is written.
     """
     words = packed(list(init), parts, bits) if init is not None else []
     shape = data.ArrayLayout(unsigned(bits), parts) if parts > 1 else unsigned(bits)
     if parts > 1:
         words = [[(w >> (bits * k)) & ((1 << bits) - 1) for k in range(parts)] for w in words]
-    attrs = {"no_rw_check": 1} | ({"ram_style": style} if style else {})
-    memory = Memory(shape=shape, depth=depth, init=words, attrs=attrs)
+    memory = Memory(shape=shape, depth=depth, init=words, attrs={"no_rw_check": 1})
     write = memory.write_port(granularity=1) if parts > 1 else memory.write_port()
-    read = memory.read_port()
+    read = memory.read_port(domain=domain)
     m.submodules[name] = memory
     return read, write
+
+
+def registered(m, name: str, address, move, **memory):
+    """A memory as `table` makes it, and a register with the word at `address` of 2 cycles ago.
+
+    Both stages advance while `move` is high. Returns (register, write port). A deep memory becomes
+    block memory with that register inside (its own output would take most of a cycle), a shallow
+    one distributed memory between two registers.
+    """
+    shallow = memory["depth"] <= SHALLOW
+    read, write = table(m, name, domain="comb" if shallow else "sync", **memory)
+    word = read.data if memory.get("parts", 1) == 1 else read.data.as_value()
+    register = Signal(len(word), name=f"{name}_word", reset_less=True)
+    if shallow:
+        held = Signal.like(read.addr, name=f"{name}_address", reset_less=True)
+        m.d.comb += read.addr.eq(held)
+        with m.If(move):
+            m.d.sync += [held.eq(address), register.eq(word)]
+    else:
+        m.d.comb += [read.addr.eq(address), read.en.eq(move)]
+        with m.If(move):
+            m.d.sync += register.eq(word)
+    return register, write
 
 
 def configure(m, port, config, memory: int, parts: int = 1) -> None:

@@ -5,13 +5,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hdl.memory import SHALLOW
 from hdl.neuron.ports import word_layout
 from hdl.params.neuron import CoreParams, bits_for
 
 __all__ = ["Accumulators"]
-
-#: Groups up to which a bank is distributed memory; deeper banks are block memory.
-SHALLOW = 64
 
 
 class Accumulators(wiring.Component):

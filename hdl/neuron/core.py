@@ -4,7 +4,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hdl.memory import configure, table
+from hdl.memory import configure, registered
 from hdl.neuron.accumulate import Accumulators
 from hdl.neuron.emit import Emitter
 from hdl.neuron.fetch import Fetch
@@ -106,35 +106,27 @@ class NeuronCore(wiring.Component):
             m.d.sync += held.eq(addresses[-1])
             addresses.append(held)
 
-        state, state_write = table(
-            m, "state", depth=p.state_words, bits=p.state_bits, parts=u, init=[]
+        # States and records arrive in registers, 2 cycles after their address; they wait while the
+        # emitter does.
+        scanning = Signal()
+        move = Signal()
+        address = Signal(word_bits)
+        m.d.comb += [move.eq(~scanning | emitter.i_ready), address.eq(word)]
+        states, state_write = registered(
+            m, "state", address, move, depth=p.state_words, bits=p.state_bits, parts=u, init=[]
         )
-        m.d.comb += state.addr.eq(word)
+        records = Signal(u * p.record_bits)
         if p.record_bits:
-            record, record_write = table(
-                m, "parameters", depth=p.state_words, bits=p.record_bits, parts=u,
+            records, record_write = registered(
+                m, "parameters", address, move, depth=p.state_words, bits=p.record_bits, parts=u,
                 init=self.images.get(Memory.PARAMETER),
             )  # fmt: skip
             configure(m, record_write, self.config, Memory.PARAMETER, u)
-            m.d.comb += record.addr.eq(word)
         m.d.comb += [
             sums.sweep.eq(issue),
             sums.group.eq(word[part_bits:]),
             sums.part.eq(word[:part_bits]),
         ]
-        # Block memory goes straight into a register that moves with it: synthesis puts that
-        # register into the memory, whose own output would take most of a cycle.
-        scanning = Signal()
-        move = Signal()
-        m.d.comb += [move.eq(~scanning | emitter.i_ready), state.en.eq(move)]
-        states = Signal(u * p.state_bits, reset_less=True)
-        records = Signal(u * p.record_bits, reset_less=True)
-        with m.If(move):
-            m.d.sync += states.eq(state.data if u == 1 else state.data.as_value())
-        if p.record_bits:
-            m.d.comb += record.en.eq(move)
-            with m.If(move):
-                m.d.sync += records.eq(record.data if u == 1 else record.data.as_value())
         results = []
         for k, update in enumerate(updates):
             m.submodules[f"update_{k}"] = update
@@ -171,7 +163,7 @@ class NeuronCore(wiring.Component):
                 m.d.comb += [
                     at_rest.eq(1),
                     fetch.run.eq(~self.step.start),
-                    state.addr.eq(self.probe_slot[bits_for(u) :]),
+                    address.eq(self.probe_slot[bits_for(u) :]),
                 ]
                 m.d.sync += [number.eq(0), mask.eq(self.step.mask), clear.eq(self.step.clear)]
                 with m.If(self.step.start):
