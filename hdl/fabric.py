@@ -25,6 +25,8 @@ class Fabric(wiring.Component):
     i, o : words from and to the host.
     """
 
+    mesh_class = Mesh
+
     def __init__(self, mesh: MeshParams, host: HostParams, images=None):
         self.mesh, self.host, self.images = mesh, host, images
         word = stream.Signature(host.word_bits)
@@ -32,7 +34,7 @@ class Fabric(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.mesh = mesh = Mesh(self.mesh, self.images)
+        m.submodules.mesh = mesh = self.mesh_class(self.mesh, self.images)
         m.submodules.host = host = HostPort(self.host, delay=Mesh.idle_delay)
         connect(m, flipped(self.i), host.i)
         connect(m, host.o, flipped(self.o))

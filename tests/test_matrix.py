@@ -18,6 +18,7 @@ from mapping.program import Program
 from sim.golden.network import Golden
 from sim.rtl import Rtl, Stalls
 from tests.kit import random_events, random_program
+from tests.stalls import StallingFabric
 
 CORES = (1, 2, 4, 9)
 LANES = (1, 4, 16)
@@ -45,11 +46,13 @@ FULL = tuple((p, c, n) for p in PROGRAMS for c in CORES for n in LANES)
 COMBINATIONS = FULL if os.environ.get("NERVURE_FULL") == "1" else DEFAULT
 
 
-def check(program: Program, cores: int, lanes: int, folder, seed: int, **choices) -> None:
+def check(
+    program: Program, cores: int, lanes: int, folder, seed: int, fabric=Fabric, **choices
+) -> None:
     """Runs the program on that fabric with random stalls; every bit must be golden's."""
     mapped = map_program(program, Target(cores=cores, lanes=lanes, seed=seed, **choices))
-    fabric = Fabric(mapped.mesh, mapped.host, mapped.images)
-    for name, text in emit_verilog(fabric, "nervure").items():
+    hardware = fabric(mapped.mesh, mapped.host, mapped.images)
+    for name, text in emit_verilog(hardware, "nervure").items():
         (folder / name).write_text(text)
     rtl = Rtl(mapped, sorted(folder.iterdir()), optimise=False)
     inputs = random_events(seed, program, 4, STEPS)
@@ -75,6 +78,11 @@ def check(program: Program, cores: int, lanes: int, folder, seed: int, **choices
 @pytest.mark.parametrize(("kind", "cores", "lanes"), COMBINATIONS)
 def test_no_mapping_changes_a_bit(kind, cores, lanes, tmp_path):
     check(PROGRAMS[kind](), cores, lanes, tmp_path, seed=cores * 100 + lanes)
+
+
+@pytest.mark.parametrize(("kind", "cores", "lanes"), [("cuba", 4, 2), ("graded", 2, 4)])
+def test_no_stall_inside_changes_a_bit(kind, cores, lanes, tmp_path):
+    check(PROGRAMS[kind](), cores, lanes, tmp_path, seed=cores + lanes, fabric=StallingFabric)
 
 
 @pytest.mark.parametrize(

@@ -71,11 +71,11 @@ class Mesh(wiring.Component):
 
         for (x, y), router in routers.items():
             if x + 1 < flit.width:
-                connect(m, router.o_east, routers[x + 1, y].i_west)
-                connect(m, routers[x + 1, y].o_west, router.i_east)
+                self.link(m, router.o_east, routers[x + 1, y].i_west)
+                self.link(m, routers[x + 1, y].o_west, router.i_east)
             if y + 1 < flit.height:
-                connect(m, router.o_north, routers[x, y + 1].i_south)
-                connect(m, routers[x, y + 1].o_south, router.i_north)
+                self.link(m, router.o_north, routers[x, y + 1].i_south)
+                self.link(m, routers[x, y + 1].o_south, router.i_north)
         connect(m, flipped(self.i_flit), routers[0, 0].i_south)
         connect(m, routers[0, 0].o_south, flipped(self.o_flit))
         return m
@@ -96,10 +96,10 @@ class Mesh(wiring.Component):
         )
         m.submodules[f"core_{x}_{y}"] = core
         m.submodules[f"interface_{x}_{y}"] = interface
-        connect(m, router.o_local, interface.i_flit)
-        connect(m, interface.o_flit, router.i_local)
-        connect(m, interface.o_event, core.i)
-        connect(m, core.o, interface.i_event)
+        self.link(m, router.o_local, interface.i_flit)
+        self.link(m, interface.o_flit, router.i_local)
+        self.link(m, interface.o_event, core.i)
+        self.link(m, core.o, interface.i_event)
         connect(m, interface.config, core.config)
         m.d.comb += [
             Cat(core.step.start, core.step.clear, core.step.mask).eq(step),
@@ -108,3 +108,7 @@ class Mesh(wiring.Component):
             interface.core_idle.eq(core.idle),
         ]
         return [core.idle, interface.idle]
+
+    def link(self, m, source, sink) -> None:
+        """Connects two streams inside the mesh; a test bench may put stalls between them."""
+        connect(m, source, sink)

@@ -1,5 +1,6 @@
 """The designs that benchmarks measure, made from nothing but parameters and a seed."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ def lif_network(sizes: tuple[int, ...], weight_bits: int, *, seed: int = 0) -> P
     rng = np.random.default_rng(seed)
     top = (1 << (weight_bits - 1)) - 1
     populations, projections = [], []
-    for level, (before, size) in enumerate(zip(sizes[:-1], sizes[1:], strict=True), 1):
+    for level, (before, size) in enumerate(pairwise(sizes), 1):
         weights = rng.integers(-top, top + 1, size=(before, size))
         shift = 4
         threshold = int(1.3 * np.sqrt(0.2 * before * (top**2) / 3) / np.sqrt(1 - 0.81)) << shift
