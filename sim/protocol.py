@@ -47,8 +47,8 @@ class Decoded:
     """Answers of the fabric, one row per sample.
 
     outputs : int64 [samples, steps, outputs], 0 where nothing came.
-    cycles : int64 [samples, ticks], from a tick's STEP until the fabric was at rest and the
-        next STEP had come.
+    cycles : int64 [samples, 1 + ticks]: clear and delivery of the first inputs, then from each
+        tick's STEP until the fabric was at rest and the next STEP had come.
     probes : population -> {"membrane", "current"}, int64 [samples, size]; empty without `probe`.
     errors : what can't be: an output twice, at the wrong time, unknown, a MARK too few.
     """
@@ -192,7 +192,7 @@ def decode(
         errors.append(f"{len(marks)} MARKs came, a multiple of {each} expected")
     cycles = np.zeros(samples * each, dtype=np.int64)
     cycles[: len(marks)] = marks
-    cycles = cycles.reshape(samples, each)[:, clear + 1 : clear + 1 + ticks]
+    cycles = cycles.reshape(samples, each)[:, int(clear) : clear + 1 + ticks]
 
     body = words & u64((1 << flit.body_bits) - 1)
     config = (words >> u64(flit.body_bits)) & u64(1) == 1

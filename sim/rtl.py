@@ -33,7 +33,7 @@ class RtlResult:
     """Answers of the hardware.
 
     outputs : int64 [samples, steps, outputs], as golden's.
-    cycles : int64 [samples], clock cycles from a sample's first update to its last answer.
+    cycles : int64 [samples], clock cycles from a sample's clear to its last answer.
     final : by population {"membrane", "current"} int64 [samples, size], if probed.
     errors : answers that can't be (lost, twice, at the wrong time), empty if all is well.
     total_cycles : clock cycles of the whole run.

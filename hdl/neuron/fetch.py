@@ -113,7 +113,7 @@ class Fetch(wiring.Component):
         read_group = Signal.like(group)
         m.d.sync += [self.valid.eq(reading), read_group.eq(group), self.word.value.eq(value)]
         m.d.comb += self.word.entries.eq(entries.data)
-        if p.index == "word":
+        if p.index == "word" and p.index_bits:
             m.d.comb += self.word.group.eq(header.data[: p.index_bits])
         else:
             m.d.comb += self.word.group.eq(read_group)

@@ -175,6 +175,7 @@ CASES = [
     (1, 1, 3, "none", {}),
     (1, 1, 5, "lane", {"current_bits": 10}),
     (2, 1, 2, "word", {}),
+    (4, 2, 1, "word", {}),
     (2, 2, 1, "lane", {"weight_bits": 2}),
     (4, 2, 3, "word", {"payload_bits": 5, "emission_bits": 6}),
     (4, 4, 2, "lane", {"payload_bits": 8, "emission_bits": 8, "current_bits": 14}),

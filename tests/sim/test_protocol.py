@@ -129,9 +129,9 @@ def test_cycles_are_those_of_the_marks(case):
     words = mark_word(mapped) + np.arange(2 * each, dtype=np.uint64)
     cycles = decode(mapped, words, 6).cycles
     ticks = mapped.schedule.ticks(6)
-    assert cycles.shape == (2, ticks)
-    assert cycles[0].tolist() == list(range(2, 2 + ticks))
-    assert cycles[1].tolist() == list(range(each + 2, each + 2 + ticks))
+    assert cycles.shape == (2, 1 + ticks)
+    assert cycles[0].tolist() == list(range(1, 2 + ticks))
+    assert cycles[1].tolist() == list(range(each + 1, each + 2 + ticks))
 
 
 def test_a_longer_or_shorter_answer_is_an_error(case):
