@@ -40,6 +40,7 @@ class Built:
     ) -> None:
         """Every output and every probed state must be golden's."""
         golden = Golden(self.program).run(inputs, lengths)
+        assert golden.outputs.any(), "the test is empty: no output"
         result = self.rtl.run(inputs, lengths, probe=True, stalls=stalls, load=load)
         where = f"{where} {stalls}"
         assert result.errors == (), where
