@@ -9,7 +9,7 @@ from hdl.params.neuron import bits_for
 __all__ = ["SHALLOW", "configure", "packed", "registered", "table"]
 
 #: Words up to which a memory is made of distributed memory, deeper ones of block memory.
-SHALLOW = 64
+SHALLOW = 32
 
 
 def packed(items: list[int], per_word: int, bits: int) -> list[int]:
@@ -31,7 +31,8 @@ def table(m, name: str, *, depth: int, bits: int, parts: int = 1, init=None, dom
     shape = data.ArrayLayout(unsigned(bits), parts) if parts > 1 else unsigned(bits)
     if parts > 1:
         words = [[(w >> (bits * k)) & ((1 << bits) - 1) for k in range(parts)] for w in words]
-    memory = Memory(shape=shape, depth=depth, init=words, attrs={"no_rw_check": 1})
+    attrs = {"no_rw_check": 1} | ({"ram_style": "distributed"} if domain == "comb" else {})
+    memory = Memory(shape=shape, depth=depth, init=words, attrs=attrs)
     write = memory.write_port(granularity=1) if parts > 1 else memory.write_port()
     read = memory.read_port(domain=domain)
     m.submodules[name] = memory

@@ -92,7 +92,7 @@ class Ecp5Top(wiring.Component):
         m.submodules.reset = ResetSynchronizer(~locked | self.rst, domain="sync")
         m.submodules.uart = uart = Uart(self.uart)
         # The link's buffer is block memory, which answers late in the cycle: a register behind it.
-        m.submodules.arrived = arrived = Fork(self.uart.word_bits, takers=1)
+        m.submodules.arrived = arrived = Fork(self.uart.word_bits, takers=1, places=1)
         wiring.connect(m, uart.o, arrived.i)
         ready = Signal()
         m.d.comb += [arrived.route.eq(1), arrived.free.eq(ready)]

@@ -20,6 +20,10 @@ from hdl.params.errors import CheckFailed, UserError
 
 __all__ = ["synth"]
 
+#: With a PLL, placement is told that the oscillator runs this many times as fast as it does:
+#: nextpnr stops improving a path once it meets its constraint, and Fmax would only say so.
+PRESSURE = 2.0
+
 _EFFORTS = {"normal": ("nowidelut",), "high": ("nowidelut", "default")}
 
 
@@ -71,8 +75,9 @@ def _pins_text(netlist: Netlist, board: Board, freq: float | None) -> str:
         port = re.match(r'\s*(?:LOCATE COMP|IOBUF PORT|FREQUENCY PORT)\s+"([^"]+)"', line)
         if port and port[1] not in bits:
             continue
-        if freq and "EHXPLLL" not in netlist.cells and line.startswith("FREQUENCY"):
-            line = f'FREQUENCY PORT "{board.clock_port}" {freq:g} MHZ;'
+        asked = board.clock_mhz * PRESSURE if "EHXPLLL" in netlist.cells else freq
+        if asked and line.startswith("FREQUENCY"):
+            line = f'FREQUENCY PORT "{board.clock_port}" {asked:g} MHZ;'
         lines.append(line)
     return "\n".join(lines) + "\n"
 
@@ -172,24 +177,26 @@ def synth(
         )
     device = Device(flag=target.nextpnr_flag, package=target.package, speed=target.speed_grade)
     count = max(seeds, 3 if effort == "high" else 1)
-    rows = [
-        (
+    rows = []
+    for netlist in fitting:
+        placements = place_and_route(
             netlist,
-            place_and_route(
-                netlist,
-                device,
-                out,
-                lpf=None if pinless else _pins_text(netlist, target, freq),
-                freq_mhz=freq or (target.pll_mhz if pinless else target.clock_mhz),
-                seeds=range(seed, seed + count),
-                workers=workers,
-                out_of_context=bool(pinless),
-                progress=progress,
-                fresh=fresh,
-            ),
+            device,
+            out,
+            lpf=None if pinless else _pins_text(netlist, target, freq),
+            freq_mhz=freq or (target.pll_mhz if pinless else target.clock_mhz),
+            seeds=range(seed, seed + count),
+            workers=workers,
+            out_of_context=bool(pinless),
+            progress=progress,
+            fresh=fresh,
         )
-        for netlist in fitting
-    ]
+        if not pinless and "EHXPLLL" in netlist.cells:
+            placements = [
+                replace(p, asked={name: mhz / PRESSURE for name, mhz in p.asked.items()})
+                for p in placements
+            ]
+        rows.append((netlist, placements))
     netlist, placements = _choose(rows)
     result = _filled(base, netlist, placements, out_of_context=bool(pinless))
     chosen = best(placements)
