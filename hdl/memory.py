@@ -6,18 +6,10 @@ from amaranth.lib.memory import Memory
 
 from hdl.params.neuron import bits_for
 
-__all__ = ["SHALLOW", "configure", "packed", "registered", "table"]
+__all__ = ["SHALLOW", "configure", "registered", "table"]
 
 #: Words up to which a memory is made of distributed memory, deeper ones of block memory.
 SHALLOW = 32
-
-
-def packed(items: list[int], per_word: int, bits: int) -> list[int]:
-    """Words of `per_word` items of `bits` bits each, first item lowest."""
-    return [
-        sum(item << (bits * k) for k, item in enumerate(items[start : start + per_word]))
-        for start in range(0, len(items), per_word)
-    ]
 
 
 def table(m, name: str, *, depth: int, bits: int, parts: int = 1, init=None, domain="sync"):
@@ -27,10 +19,11 @@ def table(m, name: str, *, depth: int, bits: int, parts: int = 1, init=None, dom
     the write port has one enable per item. `init`: items, first word first. Nobody may read a
     word in the cycle in which it is written.
     """
-    words = packed(list(init), parts, bits) if init is not None else []
     shape = data.ArrayLayout(unsigned(bits), parts) if parts > 1 else unsigned(bits)
+    items = list(init or [])
+    words: list = items
     if parts > 1:
-        words = [[(w >> (bits * k)) & ((1 << bits) - 1) for k in range(parts)] for w in words]
+        words = [items[start : start + parts] for start in range(0, len(items), parts)]
     attrs = {"no_rw_check": 1} | ({"ram_style": "distributed"} if domain == "comb" else {})
     memory = Memory(shape=shape, depth=depth, init=words, attrs=attrs)
     write = memory.write_port(granularity=1) if parts > 1 else memory.write_port()
