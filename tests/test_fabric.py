@@ -9,7 +9,7 @@ from hdl.params.neuron import Emit, Reset
 from mapping.program import Formats, Input, Program
 from sim.rtl import Stalls
 from tests.kit import random_events, random_program
-from tests.kit_fabric import all_to_all, build, population
+from tests.kit_fabric import all_to_all, build, garbage, population
 
 STALLS = (None, Stalls(on_input=0.4, on_output=0.6, seed=5))
 
@@ -107,7 +107,8 @@ def test_congestion_ends(cores, width, height, lanes, tmp_path):
 
 @pytest.mark.parametrize("index", ["none", "word", "lane"])
 def test_values_at_their_ends(index, tmp_path):
-    """Payloads, weights, exponents, shifts, biases and resets at the ends of their ranges."""
+    """Payloads, weights, exponents, shifts, biases and resets at the ends of their ranges;
+    all memories are loaded through the host port."""
     formats = Formats(membrane_bits=20, current_bits=18, payload_bits=6, decay_bits=7)
     draw = np.random.default_rng(60)
     ends = np.array([-8, -8, 7, 7, -1, 0])
@@ -148,10 +149,13 @@ def test_values_at_their_ends(index, tmp_path):
         outputs=("e", "a"),
         readout="max",
     )  # fmt: skip
-    built = build(program, tmp_path, cores=3, lanes=2, index=index)
+    built = build(
+        program, tmp_path, contents=lambda mapped: garbage(mapped, 3),
+        cores=3, lanes=4, update_lanes=2, index=index,
+    )  # fmt: skip
     inputs = draw.choice([-32, 31, -32, 31, 0, 1, -1], (3, 10, 5))
     inputs[0] = -32
-    built.check(inputs, stalls=STALLS[1], where=index)
+    built.check(inputs, stalls=STALLS[1], load=True, where=index)
 
 
 def test_binary_weights_with_gaps(tmp_path):

@@ -27,7 +27,7 @@ def prove(spec, *, steps: int, bounded: bool = False) -> tuple[bool, str]:
     mode = "-tempinduct-baseonly" if bounded else "-tempinduct"
     commands = [
         "read_rtlil spec.il",
-        "prep; flatten; async2sync; chformal -lower; opt_clean",
+        "prep; flatten; memory_map; async2sync; chformal -lower; opt_clean",
         f"sat -verify {mode} -prove-asserts -set-assumes -set rst 0 -seq 1 -maxsteps {steps}",
     ]
     with tempfile.TemporaryDirectory(prefix="nervure-") as scratch:
