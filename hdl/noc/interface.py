@@ -156,28 +156,30 @@ class NetworkInterface(wiring.Component):
             self.o_event.p.axon.eq(body[flit.value_bits :]),
         ]
 
-        # Items wider than a chunk come in several, lowest first: earlier chunks wait in `staged`.
+        # An item comes in one or more chunks, lowest first; it is written in the cycle after the
+        # last, from registers: many memories hang on these wires.
         size = flit.chunk_bits
-        staged_count = -(-len(config.data) // size) - 1
-        staged = Signal(staged_count * size)
+        most = -(-len(config.data) // size)
+        staged = Signal(most * size)
         memory = Signal(3)
         address = Signal(len(config.address))
+        complete = Signal()
         doing = self.i_flit.valid & is_config
         with m.If(doing & ((op == ConfigOp.SHIFT) | (op == ConfigOp.COMMIT))):
             m.d.sync += staged.eq(Cat(staged, chunk)[size:])
+        m.d.sync += complete.eq(doing & (op == ConfigOp.COMMIT))
         with m.Switch(memory):
             for which, bits in item_bits(core, flit).items():
                 with m.Case(which):
-                    chunks = max(-(-bits // size), 1)
-                    m.d.comb += config.data.eq(
-                        Cat(staged[(staged_count - chunks + 1) * size :], chunk)
-                    )
+                    m.d.comb += config.data.eq(staged[(most - max(-(-bits // size), 1)) * size :])
         m.d.comb += [
-            config.en.eq(doing & (op == ConfigOp.COMMIT)),
+            config.en.eq(complete),
             config.memory.eq(memory),
             config.address.eq(address),
             self.probe_slot.eq(address),
         ]
+        with m.If(complete):
+            m.d.sync += address.eq(address + 1)
         with m.If(doing & (op == ConfigOp.SELECT)):
             m.d.sync += [memory.eq(chunk), address.eq(chunk[3:])]
 
@@ -210,5 +212,3 @@ class NetworkInterface(wiring.Component):
             m.d.sync += waited.eq(0)
         with m.Elif((items != 0) & (waited != 3)):
             m.d.sync += waited.eq(waited + 1)
-        with m.If(config.en):
-            m.d.sync += address.eq(address + 1)

@@ -138,3 +138,20 @@ class MeshParams:
         tiles = self.flit.width * self.flit.height
         if len(self.cores) != tiles or len(self.entries) != tiles:
             raise ValueError(f"a {self.flit.width} x {self.flit.height} mesh has {tiles} tiles")
+        for tile, core in enumerate(self.cores):
+            if core is None:
+                continue
+            for name, value, expected in (
+                ("value_bits", core.value_bits, self.flit.value_bits),
+                ("levels", core.levels, self.levels),
+            ):
+                if value != expected:
+                    raise ValueError(f"{name} of tile {tile} must be {expected}, not {value}")
+            items = max(
+                core.synapse_words * core.lanes, core.axons, core.slots * self.entries[tile]
+            )
+            if bits_for(items) > self.flit.chunk_bits - 3:
+                raise ValueError(
+                    f"config_bits must be at least {bits_for(items) + 3} to address {items} items "
+                    f"of tile {tile}, not {self.flit.config_bits}"
+                )

@@ -1,6 +1,6 @@
 """Speed of the golden model: synaptic operations a second, beside dense numpy on one core.
 
-    python -m tests.bench.bench_golden [--sizes 2048 512 512 11] [--rate 0.08] [--density 1.0]
+    python tests/bench/bench_golden.py [--sizes 2048 512 512 11] [--rate 0.08] [--density 1.0]
 
 The network has the size of a DVS-gesture classifier. The rival is what one writes first: one
 matrix product per step and layer (float64, so that BLAS does it, and exact below 2**53) and the
@@ -10,10 +10,14 @@ both: one for each stored synapse of each event.
 
 import argparse
 import os
+import sys
 import time
+from pathlib import Path
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np  # noqa: E402
 

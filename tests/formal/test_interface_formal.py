@@ -42,8 +42,8 @@ class InterfaceSpec(Elaboratable):
     routes are not written, and one READ is answered before the next configuration comes.
 
     Asserted: flits with the mark are those of the event's routes, once and in order; replies are
-    as many as asked for; flits from the network reach the core or the configuration port in the
-    cycle in which they are taken; `idle` is low while anything is owed; a stalled flit stays.
+    as many as asked for; events from the network reach the core in the cycle in which they are taken,
+    items the configuration port in the next; `idle` is low while anything is owed; a stalled flit stays.
     """
 
     def __init__(self, interface: NetworkInterface) -> None:
@@ -117,13 +117,14 @@ class InterfaceSpec(Elaboratable):
         m.d.sync += replies.eq(replies - replied)
         with m.If(doing & (body[:2] == ConfigOp.READ)):
             m.d.sync += replies.eq((body[2:] * chunks)[:4])
-        commits = doing & (body[:2] == ConfigOp.COMMIT)
+        committed = Signal()
+        m.d.sync += committed.eq(doing & (body[:2] == ConfigOp.COMMIT))
         m.d.comb += [
             Assume(~(dut.config.en & (dut.config.memory == Memory.ROUTE))),
             Assume(~(doing & (replies != 0))),
             Assume(~doing | (body[:2] != ConfigOp.READ) | (body[2:] <= 3)),
             Assert(~replied | (replies != 0)),
-            Assert(dut.config.en == commits),
+            Assert(dut.config.en == committed),
             Assert(
                 (dut.o_event.valid & dut.o_event.ready)
                 == (dut.i_flit.valid & dut.i_flit.ready & ~dut.i_flit.p.kind)
