@@ -190,7 +190,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out = args.out or (Path("build/examples/digits") if args.quick else HERE)
     torch.set_num_threads(1)
-    epochs, seeds = ((2, 4, 2), 1) if args.quick else ((40, 140, 100), 3)
+    epochs, seeds = ((2, 4, 2), 1) if args.quick else ((40, 240, 170), 3)
 
     x, y = load_digits(return_X_y=True)
     x = (x / 16).astype(np.float32)

@@ -42,8 +42,9 @@ class InterfaceSpec(Elaboratable):
     routes are not written, and one READ is answered before the next configuration comes.
 
     Asserted: flits with the mark are those of the event's routes, once and in order; replies are
-    as many as asked for; events from the network reach the core in the cycle in which they are taken,
-    items the configuration port in the next; `idle` is low while anything is owed; a stalled flit stays.
+    as many as asked for; events from the network reach the core in the cycle in which they are
+    taken, items the configuration port in the next; `idle` is low while anything is owed; a
+    stalled flit stays.
     """
 
     def __init__(self, interface: NetworkInterface) -> None:
