@@ -127,8 +127,8 @@ class Artefact:
         mapped = map_program(self.program, self.settings.target)
         if mapping_digest(mapped) != self.manifest["mapping"]:
             raise UserError(
-                f"{self.directory}: program.json or arrays.npz no longer belong to the Verilog; "
-                "compile it again"
+                f"{self.directory}: program.json or arrays.npz do not belong to the "
+                "Verilog (changed, or written by another version of nervure); compile it again"
             )
         return mapped
 

@@ -32,7 +32,7 @@ def test_a_program_that_is_not_the_verilogs_is_refused(built, tmp_path):
     manifest = json.loads((copy / MARKER).read_text())
     manifest["settings"]["lanes"] = 4
     write_json(copy / MARKER, manifest)
-    with pytest.raises(UserError, match="no longer belong to the Verilog"):
+    with pytest.raises(UserError, match="do not belong to the Verilog"):
         _ = Artefact.open(copy).mapped
     shutil.rmtree(copy / "rtl")
     with pytest.raises(UserError, match="rtl/ has no Verilog"):

@@ -203,7 +203,7 @@ def test_loaded_memories_are_the_images(case):
 
 def test_narrow_chunks_load_wide_items(case):
     mapped, events = case
-    flit = dataclasses.replace(mapped.mesh.flit, config_bits=9)
+    flit = dataclasses.replace(mapped.mesh.flit, config_bits=11)
     mesh = dataclasses.replace(mapped.mesh, flit=flit)
     host = dataclasses.replace(mapped.host, flit=flit)
     narrow = dataclasses.replace(mapped, mesh=mesh, host=host)
