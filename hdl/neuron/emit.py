@@ -10,6 +10,7 @@ from hdl.neuron.fields import Fields
 from hdl.neuron.ports import emission_layout
 from hdl.neuron.update import record_layout, state_layout
 from hdl.params.neuron import CoreParams, Emit, bits_for
+from hdl.stream import Fork
 
 __all__ = ["Emitter"]
 
@@ -124,12 +125,17 @@ class Emitter(wiring.Component):
                 is_value, scaled, Mux(fields.at(0, "emit") == Emit.STATE, state.membrane, 1)
             )
             silent = is_value & (scaled == 0)
-        m.d.comb += payload_ready.eq(~self.o.valid | self.o.ready)
-        with m.If(payload_ready):
-            m.d.sync += [
-                self.o.valid.eq(picked & ~silent),
-                self.o.p.slot.eq(slot),
-                self.o.p.value.eq(value),
-            ]
-        m.d.comb += self.busy.eq(read | left.any() | picked | self.o.valid)
+        # Two places: what waits behind `o` waits for a register, not for the whole network.
+        m.submodules.out = out = Fork(emission_layout(p), takers=1)
+        m.d.comb += [
+            payload_ready.eq(out.i.ready),
+            out.i.valid.eq(picked & ~silent),
+            out.i.p.slot.eq(slot),
+            out.i.p.value.eq(value),
+            out.route.eq(1),
+            out.free.eq(self.o.ready),
+            self.o.valid.eq(out.request),
+            self.o.payload.eq(out.word),
+            self.busy.eq(read | left.any() | picked | ~out.idle),
+        ]
         return m

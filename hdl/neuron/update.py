@@ -76,7 +76,7 @@ class NeuronUpdate(wiring.Component):
         # Multiply.
         membrane = self.state.membrane
         decayed = register("decayed", times(membrane, field(0, "membrane_decay")))
-        drive = register("amount", self.acc) << field(1, "shift")
+        drive = register("drive", self.acc << field(0, "shift"))
         extra = field(1, "bias")
         if fields.may_be("reset", Reset.DELAYED):
             late = (field(0, "reset") == Reset.DELAYED) & (membrane > field(0, "threshold"))
