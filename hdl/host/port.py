@@ -71,7 +71,7 @@ class HostPort(wiring.Component):
         # To the host: flits, and a mark when a step begins.
         word_ready = ~self.o.valid | self.o.ready
         marking = stepping & at_rest & word_ready
-        cycles = Signal(min(p.body_bits, 16))
+        cycles = Signal(min(p.body_bits, 24))
         word = Signal(p.word_bits)
         m.d.comb += self.i_flit.ready.eq(word_ready)
         with m.If(word_ready):
