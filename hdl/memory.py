@@ -11,6 +11,10 @@ __all__ = ["SHALLOW", "configure", "registered", "table"]
 #: Words up to which a memory is made of distributed memory, deeper ones of block memory.
 SHALLOW = 32
 
+#: Bits up to which twice that depth is still distributed: an ECP5 has some 400 LUTs for each block
+#: memory, and that is what so many bits take.
+SMALL = 4096
+
 
 def table(m, name: str, *, depth: int, bits: int, parts: int = 1, init=None, domain="sync"):
     """Adds a memory of `depth` words of `parts` items of `bits` bits to module `m`.
@@ -39,7 +43,8 @@ def registered(m, name: str, address, move, **memory):
     block memory with that register inside (its own output would take most of a cycle), a shallow
     one distributed memory between two registers.
     """
-    shallow = memory["depth"] <= SHALLOW
+    depth, bits = memory["depth"], memory["depth"] * memory["bits"] * memory.get("parts", 1)
+    shallow = depth <= SHALLOW or (depth <= 2 * SHALLOW and bits <= SMALL)
     read, write = table(m, name, domain="comb" if shallow else "sync", **memory)
     word = read.data if memory.get("parts", 1) == 1 else read.data.as_value()
     register = Signal(len(word), name=f"{name}_word", reset_less=True)

@@ -7,8 +7,8 @@ A word from the host, lowest bits first: body (`flit_bits`), op (1 bit).
           mask (or clears all state).
 A word to the host: body (`flit_bits`), op (1 bit).
     RECV  body = a flit: an output event (tag = output number) or a configuration reply.
-    MARK  body = cycles since the previous STEP began, up to 24 bits of them (then it stays). All that the previous STEP
-          caused stands before it.
+    MARK  body = cycles since the previous STEP began, up to 24 bits of them (then it stays). All
+          that the previous STEP caused stands before it.
 """
 
 from dataclasses import dataclass

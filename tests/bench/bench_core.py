@@ -65,28 +65,31 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         # The core: 256 inputs, 256 neurons, 8 lanes.
-        mapped, files = emit(
-            lif_network((256, 256), 4), Target(lanes=8, update_lanes=1), Path(scratch) / "core"
-        )
-        core = mapped.mesh.cores[0]
-        text = emit_verilog(NeuronCore(core, config_port(core, mapped.mesh.flit)), "core")
-        for file, content in text.items():
-            (Path(scratch) / file).write_text(content)
-        busy, operations = cycles(mapped, files, 1.0)
-        half, half_operations = cycles(mapped, files, 0.5)
-        rate = (operations - half_operations) / (busy - half)  # of the synapses alone
-        ours(
-            "neuron core, 256 neurons, 64k x 4 bit, 8 lanes",
-            [Path(scratch) / "core.v"],
-            "core",
-            lambda mhz: f"{rate:.2f} SOP/cycle, {rate * mhz:.0f} MSOP/s",
-        )
-        ours(
-            "the same with interface, router, host port",
-            [f for f in files if f.suffix == ".v"],
-            "nervure",
-            lambda mhz: f"{operations / busy:.2f} SOP/cycle a whole step, all inputs active",
-        )
+        for update_lanes in (1, 4):
+            folder = Path(scratch) / f"core_{update_lanes}"
+            mapped, files = emit(
+                lif_network((256, 256), 4), Target(lanes=8, update_lanes=update_lanes), folder
+            )
+            core = mapped.mesh.cores[0]
+            text = emit_verilog(NeuronCore(core, config_port(core, mapped.mesh.flit)), "core")
+            for file, content in text.items():
+                (folder / file).write_text(content)
+            busy, operations = cycles(mapped, files, 1.0)
+            half, half_operations = cycles(mapped, files, 0.5)
+            rate = (operations - half_operations) / (busy - half)  # of the synapses alone
+            whole = operations / busy
+            ours(
+                f"neuron core, 256 neurons, 64k x 4 bit, 8 lanes, update {update_lanes}",
+                [folder / "core.v"],
+                "core",
+                lambda mhz, rate=rate: f"{rate:.2f} SOP/cycle, {rate * mhz:.0f} MSOP/s",
+            )
+            ours(
+                "the same with interface, router, host port",
+                [f for f in files if f.suffix == ".v"],
+                "nervure",
+                lambda mhz, whole=whole: f"{whole:.2f} SOP/cycle a whole step, all inputs active",
+            )
         for lanes, update_lanes in ((8, 2), (16, 2), (16, 4)):
             mapped, files = emit(
                 lif_network((64, 32, 10), 6),
