@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,7 +43,7 @@ def mapping_digest(mapped: Mapped) -> str:
         h.update(repr(sorted(images.items()) if images else None).encode())
     for name, (tile, slot) in sorted(mapped.slots.items()):
         h.update(repr((name, tile.tolist(), slot.tolist())).encode())
-    h.update(repr(mapped.input_routes).encode())
+    h.update(repr((mapped.input_routes, mapped.delayed_routes)).encode())
     return h.hexdigest()
 
 
@@ -158,6 +158,3 @@ class Artefact:
     def add_to_report(self, **sections: Any) -> None:
         """Puts sections into report.json."""
         write_json(self.directory / "report.json", {**self.report, **sections})
-
-
-Progress = Callable[[str], None]

@@ -15,8 +15,8 @@ __all__ = ["Accumulators"]
 class Accumulators(wiring.Component):
     """acc += (weight << exponent) * value for every lane of a word; sums are read and cleared.
 
-    Throughput: one word a cycle, any addresses in any order. A word is added 2
-    cycles after it is offered. Sums wrap at `acc_bits`; the mapper makes them wide enough never to.
+    Throughput: one word a cycle, any addresses in any order. A word is added 2 cycles
+    after it is offered. Sums wrap at `acc_bits`; the mapper makes them wide enough never to.
 
     Parameters
     ----------

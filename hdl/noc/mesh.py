@@ -90,7 +90,7 @@ class Mesh(wiring.Component):
             return []
         core = NeuronCore(core_params, config_port(core_params, flit), images)
         interface = NetworkInterface(
-            InterfaceParams(flit=flit, slots=core_params.slots, entries=p.entries[number]),
+            InterfaceParams(flit=flit, entries=p.entries[number]),
             core_params,
             images,
         )

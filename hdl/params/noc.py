@@ -114,12 +114,7 @@ class InterfaceParams:
     """The network interface of a tile: its route table has `entries` routes for each slot."""
 
     flit: FlitParams
-    slots: int
     entries: int = 1
-
-    @property
-    def entry_index_bits(self) -> int:
-        return bits_for(self.entries)
 
 
 @dataclass(frozen=True, kw_only=True)

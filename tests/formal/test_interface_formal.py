@@ -167,7 +167,7 @@ class Fickle(NetworkInterface):
 
 
 def spec_of(interface, entries: int) -> InterfaceSpec:
-    params = InterfaceParams(flit=FLIT, slots=SLOTS, entries=entries)
+    params = InterfaceParams(flit=FLIT, entries=entries)
     return InterfaceSpec(interface(params, CORE, images(entries)))
 
 

@@ -26,7 +26,7 @@ def core_params(slots: int = 6, **options) -> CoreParams:
 
 def interface(entries: int = 1, images=None, **core) -> NetworkInterface:
     core = core_params(**core)
-    params = InterfaceParams(flit=FLIT, slots=core.slots, entries=entries)
+    params = InterfaceParams(flit=FLIT, entries=entries)
     return NetworkInterface(params, core, images)
 
 

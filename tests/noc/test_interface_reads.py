@@ -26,7 +26,7 @@ def build(membrane_bits: int, current_bits: int) -> NetworkInterface:
         current_bits=current_bits,
     )
     images = {Memory.ROUTE: [route_word(ROUTE)] * SLOTS}
-    return NetworkInterface(InterfaceParams(flit=FLIT, slots=SLOTS), core, images)
+    return NetworkInterface(InterfaceParams(flit=FLIT), core, images)
 
 
 def fake_core(dut: NetworkInterface, states: list[int], busy: float, draw: random.Random):
