@@ -1,7 +1,6 @@
 """Verilog of a component: the only place that calls Amaranth's back end."""
 
 import re
-from pathlib import Path
 
 from amaranth.back import verilog
 
@@ -13,11 +12,10 @@ _LINE = re.compile(r"^    (\\?[^ ]+ ?)\[(\d+)\] = (\d+)'([hd])([0-9a-fx]+);$")
 INLINE_WORDS = 256
 
 
-def emit_verilog(component, name: str, directory: str = "") -> dict[str, str]:
+def emit_verilog(component, name: str) -> dict[str, str]:
     """File name to text: `name`.v, and a `.mem` file for each large memory with contents.
 
     A large memory that starts with the same word everywhere is filled by a loop.
-    `directory`: prefix of the `.mem` names inside the Verilog, as the reading tool must see them.
     The text is deterministic: same component, same bytes.
     """
     text = verilog.convert(component, name=name, strip_internal_attrs=True)
@@ -43,8 +41,7 @@ def emit_verilog(component, name: str, directory: str = "") -> dict[str, str]:
             digits = -(-bits // 4)
             file = f"{name}_{len(files)}.mem"
             files[file] = "".join(f"{v:0{digits}x}\n" for _, _, v in run)
-            path = (Path(directory) / file).as_posix()
-            lines.append(f'    $readmemh("{path}", {target.strip()} );')
+            lines.append(f'    $readmemh("{file}", {target.strip()} );')
         run = []
 
     for line in text.splitlines():

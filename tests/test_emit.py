@@ -130,11 +130,11 @@ def test_memories_with_parts_and_the_same_name():
             return m
 
     first, second = random_words(6, 16, 300), random_words(7, 16, 400)
-    files = emit_verilog(Two(), "two", "rtl/mem")
+    files = emit_verilog(Two(), "two")
     texts = [files["two_0.mem"], files["two_1.mem"]]
     assert sorted(texts) == sorted("".join(f"{w:04x}\n" for w in ws) for ws in (first, second))
-    assert '$readmemh("rtl/mem/two_0.mem", ' in files["two.v"]
-    assert '$readmemh("rtl/mem/two_1.mem", ' in files["two.v"]
+    assert '$readmemh("two_0.mem", ' in files["two.v"]
+    assert '$readmemh("two_1.mem", ' in files["two.v"]
 
 
 def test_same_component_same_bytes():
