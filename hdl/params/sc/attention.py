@@ -1,0 +1,69 @@
+"""Stochastic spiking attention: one head, after Song et al. (arXiv 2402.09109).
+
+In each step the query, key and value spikes Q, K, V are bits [tokens, dim], the answer A too::
+
+    visible(i) = {j : j <= i} if causal else all tokens;  n(i) = their number
+    score(i, j) = sum over d of Q[i, d] & K[j, d]                              j in visible(i)
+    S[i, j]     = (r * dim)  < (score(i, j) << (16 + score_gain))
+    value(i, d) = sum over visible j of S[i, j] & V[j, d]
+    A[i, d]     = (r' * n(i)) < (value(i, d) << (16 + value_gain))
+
+so that S[i, j] is 1 with probability min(1, 2**score_gain * score / dim), and A[i, d] with
+probability min(1, 2**value_gain * value / n), both rounded up to 2**-16. r and r' are draws in
+0..65535 of two generators, "score" and "value": a draw is the low 16 bits of a 32-bit LFSR
+(hdl/params/sc/lfsr.py, steps=16) before it advances. One draw of "score" for each visible (i, j),
+in the order i, then j; one draw of "value" for each (i, d), in the order i, then d. The generators
+start at `seed_of(seed, 0, 32)` and `seed_of(seed, 1, 32)`, go on from step to step, and start
+again with a clear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hdl.params.sc.lfsr import LfsrParams, seed_of
+from hdl.params.sc.unit import check_integer
+
+__all__ = ["DRAW_BITS", "PORTS", "AttentionParams"]
+
+#: Bits of a draw.
+DRAW_BITS = 16
+
+#: What feeds an attention head, in the order of its port numbers.
+PORTS = ("query", "key", "value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionParams:
+    """One attention head: semantics and size at once.
+
+    Parameters
+    ----------
+    tokens, dim : rows and columns of Q, K, V, 1..1024 and 1..256.
+    causal : token i sees the tokens 0..i only.
+    score_gain, value_gain : the probabilities are multiplied by 2 to these, 0..8.
+    seed : of the two generators.
+    """
+
+    tokens: int
+    dim: int
+    causal: bool = False
+    score_gain: int = 0
+    value_gain: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_integer("tokens", self.tokens, 1, 1024)
+        check_integer("dim", self.dim, 1, 256)
+        check_integer("score_gain", self.score_gain, 0, 8)
+        check_integer("value_gain", self.value_gain, 0, 8)
+        check_integer("seed", self.seed, 0, (1 << 32) - 1)
+
+    @property
+    def size(self) -> int:
+        """Neurons of the head: (token, dim) is neuron token * dim + dim."""
+        return self.tokens * self.dim
+
+    def generator(self, number: int) -> LfsrParams:
+        """Generator 0 ("score") or 1 ("value")."""
+        return LfsrParams(width=32, seed=seed_of(self.seed, number, 32), steps=DRAW_BITS)

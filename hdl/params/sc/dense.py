@@ -1,0 +1,146 @@
+"""Stochastic dense dendrites: a neuron's input sum as one dot product of bit-streams.
+
+The equations. w(i, j) is the weight (its exponent applied) from source j to neuron i, x(j) the
+value of source j's event in this step, 0 without one, 1 for a spike; q = `weight_bits`,
+p = `value_bits`, S = `source_bits`. Magnitudes up to 2**q and 2**p are probabilities |w| / 2**q
+and |x| / 2**p. A number generator gives an S-bit number u; a weighted-binary stochastic number
+generator (Gupta & Kumaresan 1988) makes of it one bit of the stream of m / 2**n::
+
+    bit(m, n, u) = 1                    if m == 2**n
+                   bit n - 1 - h of m   if h < n, h = number of leading zeros of u (S bits wide)
+                   0                    otherwise
+
+Over all 2**S values of u that gives m * 2**S / 2**n ones, if n <= S. Source j draws from generator
+g(j) = j % `generators`, where j counts through all inputs of the neuron's population (projection
+by projection in the order of the Program, source neuron by source neuron). With u(g, t) for
+weights and v(g, t) for values, the sum after 2**k cycles, in units of weight times value, is::
+
+    count(k, i) = sum over j of sgn(w(i, j) * x(j)) * sum over t < 2**k of
+                      bit(|w(i, j)|, q, u(g(j), t)) & bit(|x(j)|, p, v(g(j), t))
+    sum(k, i)   = count(k, i) << (p + q - k)
+
+The neuron's input is sum(K, i) with K = `log2_length`, or with `tolerance` >= 0 (early termination)
+sum(k, i) of the first k in `first` + 1 .. K with |sum(k, i) - sum(k - 1, i)| <= tolerance.
+
+The generators start anew in each step; with ~ the inverse of S bits and ^ exclusive or::
+
+    "sobol"  u(g, t) = ~(vdc(t) ^ vdc(g)), v(g, t) = ~(sobol2(t) ^ sobol2(g)): the first two
+             dimensions of Sobol's sequence, point t in natural order (vdc is t with its S bits
+             reversed; sobol2 is the second dimension's matrix of Joe & Kuo times t), with a digital
+             shift for each generator. The inverse makes every prefix of 2**k bits round to
+             nearest: count(k) of a single spike is floor(|w| * 2**k / 2**q + 1/2) for g = 0.
+    "lfsr"   the states of LFSRs of S bits (hdl/params/sc/lfsr.py, steps=1) from
+             u: seed_of(seed, 2 * g, S), v: seed_of(seed, 2 * g + 1, S).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hdl.params.neuron import bits_for
+from hdl.params.sc.unit import check_integer
+
+__all__ = ["DenseParams", "Streams"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streams:
+    """What a stochastic population computes; it does not depend on the mapping.
+
+    Parameters
+    ----------
+    weight_bits : q, 0..15: magnitudes of weights are at most 2**q.
+    value_bits : p, 0..17: magnitudes of event values are at most 2**p; 0 for spikes.
+    source_bits : S, 0..16 and at most p + q: the longest stream has 2**S bits.
+    log2_length : K, 0..S; in hardware it can be set at run time.
+    tolerance : early termination, in units of weight times value; -1 never. Set at run time too.
+    first : with early termination, the shortest stream has 2**(first + 1) bits; 0..S.
+    generator : "sobol" or "lfsr" (S at least 3).
+    generators : how many, a power of two, 1..16: sources share them.
+    seed : of "lfsr".
+    """
+
+    weight_bits: int
+    value_bits: int = 0
+    source_bits: int
+    log2_length: int
+    tolerance: int = -1
+    first: int = 2
+    generator: str = "sobol"
+    generators: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_integer("weight_bits", self.weight_bits, 0, 15)
+        check_integer("value_bits", self.value_bits, 0, 17)
+        most = min(16, self.weight_bits + self.value_bits)
+        check_integer("source_bits", self.source_bits, 0, most)
+        check_integer("log2_length", self.log2_length, 0, self.source_bits)
+        check_integer("tolerance", self.tolerance, -1, (1 << 32) - 1)
+        check_integer("first", self.first, 0, 16)
+        check_integer("generators", self.generators, 1, 16)
+        check_integer("seed", self.seed, 0, (1 << 32) - 1)
+        if self.generators & (self.generators - 1):
+            raise ValueError(f"generators must be a power of two, not {self.generators}")
+        if self.generator not in ("sobol", "lfsr"):
+            raise ValueError(f"generator must be 'sobol' or 'lfsr', not {self.generator!r}")
+        if self.generator == "lfsr" and self.source_bits < 3:
+            raise ValueError(f"an LFSR needs source_bits of at least 3, not {self.source_bits}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseParams:
+    """The hardware of stochastic dendrites.
+
+    Columns are the sources that feed the core. `lanes` of them are multiplied in a cycle: column c
+    stands in tile c // lanes, lane c % lanes, and draws from generator
+    c % lanes // (lanes / generators), so lanes fall into `generators` banks of neighbours.
+
+    Since all lanes of a bank share one number u, the bit of every weight's stream is the same bit
+    of each weight: weights are stored as bit planes, and the number selects the plane. Plane b of
+    q + 2: bits 0 .. q of the magnitude, then the sign. Memory.SYNAPSE has one item for each slot,
+    tile, plane and bank: item ((slot * tiles + tile) * planes + plane) * generators + bank, whose
+    bit n belongs to lane bank * (lanes / generators) + n. Unused columns have weight 0.
+    Memory.POINTER, item [axon]: the column, then 1 bit "valid" on top; an event of an axon that is
+    not valid is dropped. Memory.CONTROL, item [0]: log2_length (5 bits), then tolerance + 1.
+
+    Parameters
+    ----------
+    streams : the equations' parameters.
+    columns : a multiple of lanes.
+    lanes : a power of two, at least `streams.generators`.
+    """
+
+    streams: Streams
+    columns: int
+    lanes: int
+
+    def __post_init__(self) -> None:
+        check_integer("lanes", self.lanes, 1, 1024)
+        if self.lanes & (self.lanes - 1):
+            raise ValueError(f"lanes must be a power of two, not {self.lanes}")
+        if self.lanes < self.streams.generators:
+            raise ValueError(
+                f"lanes must be at least generators ({self.streams.generators}), not {self.lanes}"
+            )
+        check_integer("columns", self.columns, 1, 1 << 20)
+        if self.columns % self.lanes:
+            raise ValueError(f"columns must be a multiple of {self.lanes}, not {self.columns}")
+
+    @property
+    def tiles(self) -> int:
+        return self.columns // self.lanes
+
+    @property
+    def planes(self) -> int:
+        """Bit planes of a weight: magnitude 0..2**q, sign."""
+        return self.streams.weight_bits + 2
+
+    @property
+    def bank_lanes(self) -> int:
+        """Lanes of one generator."""
+        return self.lanes // self.streams.generators
+
+    @property
+    def column_bits(self) -> int:
+        return bits_for(self.columns)

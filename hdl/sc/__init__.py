@@ -1,0 +1,1 @@
+"""Stochastic computing: numbers as probabilities of bits, arithmetic as single gates."""
