@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 
 from hdl.params.errors import UserError
 from hdl.params.neuron import Emit
+from mapping.dendrites import dendrite_problems
 from mapping.program import Program, Projection
 from mapping.schedule import Edge
 
@@ -116,7 +117,7 @@ def _check(program: Program) -> None:
     for name in program.outputs:
         if name not in levels or levels[name] == 0:
             wrong.append(f"output {name}: there is no such population")
-    if wrong:
+    if wrong := wrong or dendrite_problems(program):
         raise UserError("; ".join(wrong))
 
 

@@ -4,7 +4,18 @@ Time. A step computes populations in order of `level`. A projection with delay 0
 the step (source level < target level); one with delay 1 delivers to the next step (recurrence).
 Input populations have level 0 and are given by the stimulus. All state starts at 0.
 
-The integer equations of a neuron stand in `hdl/params/neuron.py`.
+The integer equations of a neuron stand in `hdl/params/neuron.py`. How a population sums its input
+is told by its `dendrites`:
+
+- None: exactly, event by event, as these equations say.
+- Streams: the sum over all its projections, of delay 0 and 1, is a dot product of bit-streams, by
+  the equations of `hdl/params/sc/dense.py`. Inputs j count through the projections in the order of
+  the Program, in each through the source's neurons. A source has one projection of each delay.
+- AttentionParams: the sum is the answer A (0 or 1) of an attention head, by the equations of
+  `hdl/params/sc/attention.py`; neuron token * dim + d gets A[token, d]. It has three projections,
+  one for each `port`, "query", "key" and "value": neuron n of the source sets bit n of that array.
+
+The rest of the neuron equations then follows.
 
 On disk: a directory with `program.json` (schema version, everything but arrays) and
 `arrays.npz`; no pickles; same Program, same bytes.
@@ -18,6 +29,8 @@ from typing import Any
 import numpy as np
 
 from hdl.params.neuron import FIELDS
+from hdl.params.sc.attention import AttentionParams
+from hdl.params.sc.dense import Streams
 
 __all__ = ["VERSION", "Formats", "Input", "Population", "Program", "Projection"]
 
@@ -56,6 +69,7 @@ class Population:
     `membrane_scale`: float [size], real value of one unit of the membrane.
     `payload_scale`: real value of one unit of an emitted value (1.0 for spikes).
     `node`: the model's node that it came from; `kind`: that node's kind ("LIF", "LI", ...).
+    `dendrites`: how it sums its input (see the module); None: exactly.
     """
 
     name: str
@@ -66,6 +80,7 @@ class Population:
     membrane_scale: np.ndarray
     payload_scale: float = 1.0
     node: str = ""
+    dendrites: Streams | AttentionParams | None = None
 
     def __post_init__(self) -> None:
         if set(self.fields) != set(FIELDS):
@@ -78,6 +93,8 @@ class Projection:
 
     Row r, targets `indices[indptr[r]:indptr[r+1]]` (ascending, distinct), integers `weights`
     shifted left by `exponent`. `weight_bits` 1: weights are -1 and +1, rows are full.
+    `port`: into an attention population "query", "key" or "value", one to one (row r has target r
+    alone, weight 1, exponent 0) from spikes of as many neurons as it has; "" otherwise.
     """
 
     source: str
@@ -89,6 +106,7 @@ class Projection:
     exponent: int = 0
     delay: int = 0
     node: str = ""
+    port: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
-__all__ = ["FORMATS", "INPUT", "POPULATION", "PROJECTION", "document_problems"]
+from hdl.params.sc.attention import AttentionParams
+from hdl.params.sc.dense import Streams
+
+__all__ = ["DENDRITES", "FORMATS", "INPUT", "POPULATION", "PROJECTION", "document_problems"]
 
 Keys = dict[str, type | tuple[type, ...]]
+
+#: "kind" of a population's dendrites.
+DENDRITES = {"streams": Streams, "attention": AttentionParams}
 
 DOCUMENT: Keys = {
     "schema": str, "version": int, "name": str, "formats": dict, "inputs": list,
@@ -24,24 +31,49 @@ POPULATION: Keys = {
 PROJECTION: Keys = {
     "source": str, "target": str, "weight_bits": int, "exponent": int, "delay": int, "node": str,
 }  # fmt: skip
+#: Keys that stand only where they say something.
+OPTIONAL: dict[str, Keys] = {"populations": {"dendrites": dict}, "projections": {"port": str}}
 
 
-def _keys(where: str, thing: Any, keys: Keys, found: list[str]) -> bool:
+def _keys(
+    where: str, thing: Any, keys: Keys, found: list[str], optional: Keys | None = None
+) -> bool:
     """Whether `thing` is an object with exactly these keys and types; problems go to `found`."""
     if not isinstance(thing, dict):
         found.append(f"{where}: must be an object, not {type(thing).__name__}")
         return False
     before = len(found)
-    for key, kind in keys.items():
+    optional = optional or {}
+    for key, kind in {**keys, **optional}.items():
         if key not in thing:
+            if key in optional:
+                continue
             found.append(f"{where}: {key!r} is missing")
         elif not isinstance(thing[key], kind) or (
             isinstance(thing[key], bool) and kind is not bool
         ):
             wanted = getattr(kind, "__name__", "number")
             found.append(f"{where}: {key!r} must be {wanted}, not {type(thing[key]).__name__}")
-    found.extend(f"{where}: unknown key {key!r}" for key in sorted(set(thing) - set(keys)))
+    unknown = sorted(set(thing) - set(keys) - set(optional))
+    found.extend(f"{where}: unknown key {key!r}" for key in unknown)
     return len(found) == before
+
+
+def _dendrites(where: str, thing: dict[str, Any], found: list[str]) -> None:
+    """Kind, keys and types of a population's dendrites; their values too."""
+    kind = thing.get("kind")
+    if not isinstance(kind, str) or kind not in DENDRITES:
+        found.append(f"{where}: 'kind' must be one of {', '.join(DENDRITES)}, not {kind!r}")
+        return
+    params = DENDRITES[kind]
+    types = {"int": int, "bool": bool, "str": str}
+    keys: Keys = {f.name: types[str(f.type)] for f in fields(params)}
+    values = {key: value for key, value in thing.items() if key != "kind"}
+    if _keys(where, values, keys, found):
+        try:
+            params(**values)
+        except ValueError as error:
+            found.append(f"{where}: {error}")
 
 
 def document_problems(document: dict[str, Any]) -> list[str]:
@@ -56,7 +88,9 @@ def document_problems(document: dict[str, Any]) -> list[str]:
         ("projections", PROJECTION),
     ):
         for i, thing in enumerate(document[what]):
-            _keys(f"{what}[{i}]", thing, keys, found)
+            where = f"{what}[{i}]"
+            if _keys(where, thing, keys, found, OPTIONAL.get(what)) and "dendrites" in thing:
+                _dendrites(f"{where}: dendrites", thing["dendrites"], found)
     if not all(isinstance(name, str) for name in document["outputs"]):
         found.append("outputs: must be names")
     for i, note in enumerate(document["notes"]):

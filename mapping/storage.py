@@ -1,6 +1,7 @@
 """A Program on disk: program.json and arrays.npz in one directory.
 
-The JSON holds everything but arrays, with sorted keys and the SHA-256 of arrays.npz. The arrays
+The JSON holds everything but arrays, with sorted keys and the SHA-256 of arrays.npz; "dendrites"
+of a population and "port" of a projection stand there only where they are set. The arrays
 are named by position ("population.0.bias", "projection.2.weights"), stored uncompressed with a
 fixed time stamp and in the narrowest signed integers that hold them: same Program, same bytes.
 Loading takes nothing on trust: keys, types, shapes, member sizes and every rule of the Program
@@ -9,6 +10,7 @@ are checked before use, pickles are refused, and all problems come in one error.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -23,7 +25,7 @@ import numpy as np
 from hdl.params.errors import UserError
 from hdl.params.neuron import FIELDS
 from mapping.program import VERSION, Formats, Input, Population, Program, Projection
-from mapping.schema import FORMATS, INPUT, POPULATION, PROJECTION, document_problems
+from mapping.schema import DENDRITES, FORMATS, INPUT, POPULATION, PROJECTION, document_problems
 from mapping.validate import problems
 
 __all__ = ["digest", "load", "save"]
@@ -38,6 +40,19 @@ MOST_HEADER = 4096
 
 def _pick(thing: object, keys: Any) -> dict[str, Any]:
     return {key: getattr(thing, key) for key in keys}
+
+
+def _population(population: Population) -> dict[str, Any]:
+    document, dendrites = _pick(population, POPULATION), population.dendrites
+    if dendrites is not None:
+        kind = next(name for name, params in DENDRITES.items() if isinstance(dendrites, params))
+        document["dendrites"] = {"kind": kind, **dataclasses.asdict(dendrites)}
+    return document
+
+
+def _projection(projection: Projection) -> dict[str, Any]:
+    port = {"port": projection.port} if projection.port else {}
+    return _pick(projection, PROJECTION) | port
 
 
 def _arrays(program: Program) -> dict[str, np.ndarray]:
@@ -87,8 +102,8 @@ def _encode(program: Program) -> tuple[bytes, bytes]:
         "version": VERSION,
         "formats": _pick(program.formats, FORMATS),
         "inputs": [_pick(i, INPUT) for i in program.inputs],
-        "populations": [_pick(p, POPULATION) for p in program.populations],
-        "projections": [_pick(q, PROJECTION) for q in program.projections],
+        "populations": [_population(p) for p in program.populations],
+        "projections": [_projection(q) for q in program.projections],
         "arrays_sha256": hashlib.sha256(arrays).hexdigest(),
         **_pick(program, ("name", "outputs", "readout", "options", "notes")),
     }
@@ -196,13 +211,19 @@ def _decode(document: dict[str, Any], arrays: dict[str, np.ndarray]) -> Program:
     def scale(thing: dict[str, Any], key: str) -> dict[str, Any]:
         return {**thing, key: float(thing[key])}
 
+    def dendrites(p: dict[str, Any]) -> dict[str, Any]:
+        if "dendrites" not in p:
+            return p
+        values = dict(p["dendrites"])
+        return {**p, "dendrites": DENDRITES[values.pop("kind")](**values)}
+
     return Program(
         name=document["name"],
         formats=Formats(**document["formats"]),
         inputs=tuple(Input(**scale(i, "scale")) for i in document["inputs"]),
         populations=tuple(
             Population(
-                **scale(p, "payload_scale"),
+                **scale(dendrites(p), "payload_scale"),
                 fields={name: arrays[f"population.{i}.{name}"] for name in FIELDS},
                 membrane_scale=arrays[f"population.{i}.membrane_scale"],
             )

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from hdl.params.neuron import FIELDS, Emit
+from mapping.dendrites import dendrite_problems
 from mapping.program import Population, Program, Projection
 
 __all__ = ["problems"]
@@ -185,4 +186,4 @@ def problems(program: Program) -> list[str]:
         found.append("outputs: a population is named twice")
     if program.readout not in READOUTS:
         found.append(f"readout: must be one of {', '.join(READOUTS)}, not {program.readout!r}")
-    return found
+    return found or dendrite_problems(program)
