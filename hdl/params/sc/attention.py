@@ -15,12 +15,18 @@ probability min(1, 2**value_gain * value / n), both rounded up to 2**-16. r and 
 in the order i, then j; one draw of "value" for each (i, d), in the order i, then d. The generators
 start at `seed_of(seed, 0, 32)` and `seed_of(seed, 1, 32)`, go on from step to step, and start
 again with a clear.
+
+In a core, an event sets one bit of Q, K or V, or of several of them, until the next update.
+Memory.POINTER, item [axon], lowest bits first: column d (`column_bits`), token (`token_bits`), then
+3 bits that say whether the bit is set in Q, K, V; an event of an axon with none of them is dropped.
+Neuron (i, d) stands in slot i * dim + d, which is where A[i, d] is added.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hdl.params.neuron import bits_for
 from hdl.params.sc.lfsr import LfsrParams, seed_of
 from hdl.params.sc.unit import check_integer
 
@@ -63,6 +69,28 @@ class AttentionParams:
     def size(self) -> int:
         """Neurons of the head: (token, dim) is neuron token * dim + dim."""
         return self.tokens * self.dim
+
+    @property
+    def token_bits(self) -> int:
+        return bits_for(self.tokens)
+
+    @property
+    def column_bits(self) -> int:
+        return bits_for(self.dim)
+
+    @property
+    def item_bits(self) -> int:
+        """Bits of a pointer."""
+        return self.column_bits + self.token_bits + len(PORTS)
+
+    def item(self, token: int, column: int, *ports: str) -> int:
+        """The pointer of an axon that sets bit (token, column) of these of PORTS."""
+        check_integer("token", token, 0, self.tokens - 1)
+        check_integer("column", column, 0, self.dim - 1)
+        if unknown := set(ports) - set(PORTS):
+            raise ValueError(f"ports must be of {PORTS}, not {sorted(unknown)}")
+        which = sum(1 << PORTS.index(port) for port in set(ports))
+        return column | token << self.column_bits | which << (self.column_bits + self.token_bits)
 
     def generator(self, number: int) -> LfsrParams:
         """Generator 0 ("score") or 1 ("value")."""
