@@ -1,0 +1,71 @@
+"""Draws of many bits from LFSRs: any stretch of the sequence, many bits at a time.
+
+The state advances by a whole cycle at once: the n new bits of n steps are exclusive ors of n bits
+each of the old state, as long as n is at most the lowest tap. A step is linear over GF(2), so the
+state of cycle t is a power of one matrix times the first state.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numba import njit
+
+from hdl.params.sc.lfsr import LfsrParams
+
+__all__ = ["draws", "states"]
+
+
+@njit(cache=True, nogil=True)
+def _advance(state, taps, steps):  # type: ignore[no-untyped-def]
+    """The state after `steps` steps."""
+    ones = (np.int64(1) << taps[0]) - 1
+    while steps > 0:
+        n = min(steps, taps[-1])
+        new = np.int64(0)
+        for tap in taps:
+            new ^= state >> (tap - n)
+        state = ((state << n) | (new & ((np.int64(1) << n) - 1))) & ones
+        steps -= n
+    return state
+
+
+@njit(cache=True, nogil=True)
+def _fill(out, state, taps, steps):  # type: ignore[no-untyped-def]
+    for t in range(len(out)):
+        out[t] = state
+        state = _advance(state, taps, steps)
+
+
+@lru_cache(maxsize=256)
+def _power(width: int, taps: tuple[int, ...], log2_steps: int) -> tuple[int, ...]:
+    """What 2**log2_steps steps make of each bit of the state."""
+    if not log2_steps:
+        return tuple(int(_advance(1 << k, np.array(taps), 1)) for k in range(width))
+    half = _power(width, taps, log2_steps - 1)
+    return tuple(_apply(half, image) for image in half)
+
+
+def _apply(matrix: tuple[int, ...], state: int) -> int:
+    image = 0
+    for k, column in enumerate(matrix):
+        if state >> k & 1:
+            image ^= column
+    return image
+
+
+def states(generator: LfsrParams, count: int, first: int = 0) -> np.ndarray:
+    """The states of cycles first .. first + count - 1, int64 [count]."""
+    state, steps = generator.seed, first * generator.steps
+    for k in range(steps.bit_length()):
+        if steps >> k & 1:
+            state = _apply(_power(generator.width, generator.taps, k), state)
+    out = np.empty(count, dtype=np.int64)
+    _fill(out, state, np.array(generator.taps), generator.steps)
+    return out
+
+
+def draws(generator: LfsrParams, bits: int, count: int, first: int = 0) -> np.ndarray:
+    """Draws first .. first + count - 1 of `bits` bits, int64 [count]."""
+    return states(generator, count, first) & ((1 << bits) - 1)
