@@ -47,11 +47,11 @@ def mapping_digest(mapped: Mapped) -> str:
     return h.hexdigest()
 
 
-def check_output(directory: Path) -> None:
-    """UserError unless `directory` is free, empty, or an artefact of ours."""
+def check_output(directory: Path, marker: str = MARKER) -> None:
+    """UserError unless `directory` is free, empty, or ours: it holds the file `marker`."""
     if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
         raise UserError(f"{directory}: exists and is not a directory; give another -o")
-    if directory.is_dir() and any(directory.iterdir()) and not (directory / MARKER).is_file():
+    if directory.is_dir() and any(directory.iterdir()) and not (directory / marker).is_file():
         raise UserError(
             f"{directory}: exists and was not written by nervure; give another -o or remove it"
         )
@@ -60,9 +60,9 @@ def check_output(directory: Path) -> None:
 
 
 @contextmanager
-def replacing(directory: Path) -> Iterator[Path]:
+def replacing(directory: Path, marker: str = MARKER) -> Iterator[Path]:
     """A new directory beside `directory` that takes its place if all goes well."""
-    check_output(directory)
+    check_output(directory, marker)
     directory = directory.absolute()
     beside = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:

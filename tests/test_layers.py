@@ -18,7 +18,7 @@ ALLOWED = {
     "mapping": (("mapping", "hdl.params"), ("networkx", "numpy", "scipy")),
     "sim/golden": (
         ("sim.golden", "mapping.program", "hdl.params"),
-        ("numba", "numpy"),
+        ("llvmlite", "numba", "numpy"),
     ),
     "sim": (("sim", "mapping", "hdl"), None),
     "codesign": (("codesign", "sim", "mapping", "hdl", "constraints"), None),

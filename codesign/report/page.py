@@ -12,7 +12,7 @@ from codesign.report.mesh import mesh
 from codesign.report.network import network
 from codesign.report.raster import raster
 
-__all__ = ["render"]
+__all__ = ["render", "template"]
 
 FOLDER = Path(__file__).resolve().parent
 RESOURCES = (
@@ -40,7 +40,8 @@ def _percent(value: Any, digits: int = 1) -> str:
 
 
 @cache
-def _template() -> Any:
+def template(name: str) -> Any:
+    """A page's template with the style and the filters of all pages."""
     import jinja2
     from markupsafe import Markup
 
@@ -53,7 +54,7 @@ def _template() -> Any:
     )
     environment.filters.update(number=_number, percent=_percent)
     environment.globals["style"] = Markup((FOLDER / "style.css").read_text(encoding="utf-8"))
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
 
 
 def render(manifest: dict[str, Any], report: dict[str, Any]) -> str:
@@ -64,7 +65,7 @@ def render(manifest: dict[str, Any], report: dict[str, Any]) -> str:
     verify = report.get("verification")
     synthesis = report.get("synthesis")
     model, mapping = report.get("model"), report.get("mapping")
-    return _template().render(
+    return template("page.html.j2").render(
         name=name,
         settings=manifest["settings"],
         mapping_digest=manifest["mapping"],

@@ -1,0 +1,1 @@
+"""The library of stochastic-computing units: list, emit, study, cost."""
