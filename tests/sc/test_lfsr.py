@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from hdl.params.sc.lfsr import TAPS, LfsrParams, seed_of
+from hdl.params.sc.lfsr import TAPS, LfsrParams, jump, seed_of
 from hdl.sc.lfsr import Lfsr
 from sim.golden.sc.lfsr import LfsrModel, states
-from tests.sc.kit import check
+from tests.sc.kit import check_many
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,31 @@ def test_seeds_are_spread():
     assert all(1 <= seed_of(s, e, 3) <= 7 for s in range(20) for e in range(20))
 
 
-@pytest.mark.parametrize("width", range(3, 33))
-def test_rtl(width):
+@pytest.mark.parametrize("many", [False, True], ids=["one step", "many steps"])
+def test_rtl(many):
     """Every width, steps of 1 and many, inverted and rotated outputs."""
-    for steps, seed in ((1, 1), (min(16, width), seed_of(7, width, width))):
-        check(
-            LfsrParams(width=width, seed=seed, steps=steps, invert=steps > 1, rotate=width // 2),
-            Lfsr,
-            LfsrModel,
-            length=300,
+    params = [
+        LfsrParams(
+            width=width,
+            seed=seed_of(7, width, width) if many else 1,
+            steps=min(16, width) if many else 1,
+            invert=many,
+            rotate=width // 2,
         )
+        for width in range(3, 33)
+    ]
+    check_many([(p, Lfsr, LfsrModel) for p in params], length=300)
+
+
+def test_period_and_jump():
+    """Jumps are as long as many steps, and a period leads back."""
+    for width in range(3, 33):
+        for steps in (1, 2, 3, width):
+            p = LfsrParams(width=width, seed=seed_of(5, steps, width), steps=steps)
+            value = LfsrModel(p).run(300)["value"]
+            assert [jump(p, n) for n in range(0, 300, 23)] == value[::23].tolist()
+            assert jump(p, p.period) == p.seed
+            assert all(jump(p, p.period // f) != p.seed for f in _prime_factors(p.period))
+            back = LfsrParams(width=width, seed=jump(p, -10), steps=steps)
+            assert LfsrModel(back).run(11)["value"][10] == p.seed
+    assert LfsrParams(width=4, steps=3).period == 5

@@ -9,7 +9,7 @@ from scipy.stats import qmc
 from hdl.params.sc.sobol import SobolParams
 from hdl.sc.sobol import Sobol
 from sim.golden.sc.sobol import SobolModel, points
-from tests.sc.kit import check
+from tests.sc.kit import check_many
 
 
 @pytest.mark.parametrize(
@@ -82,18 +82,20 @@ def test_counts_of_blocks(order):
                 assert (blocks == np.arange(1 << k)).all()
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        SobolParams(width=1),
-        SobolParams(width=2, dimension=2, invert=True),
-        SobolParams(width=3, dimension=3, order="natural", shift=5),
-        SobolParams(width=8, dimension=16, shift=0x5A),
-        SobolParams(width=9, order="natural"),
-        SobolParams(width=32, dimension=11, invert=True),
-    ],
-    ids=str,
-)
-def test_rtl(params):
-    """Over more than a period, or many numbers of a wide one."""
-    check(params, Sobol, SobolModel, length=min(2 * params.period + 3, 2000))
+def test_rtl():
+    """Over more than a period, or many numbers of a wide one: every width, both orders."""
+    small = [
+        SobolParams(width=width, dimension=dimension, order=order, shift=shift, invert=shift > 0)
+        for width, dimension in ((1, 1), (2, 2), (3, 3), (6, 16), (7, 1), (8, 2))
+        for order, shift in (("gray", 0), ("natural", 1))
+    ]
+    wide = [
+        SobolParams(
+            width=width,
+            dimension=width % 16 + 1,
+            order="natural" if width % 2 else "gray",
+            shift=0x5A5A5A5A >> (32 - width),
+        )
+        for width in range(9, 33)
+    ]
+    check_many([(p, Sobol, SobolModel) for p in small + wide], length=600)

@@ -5,16 +5,19 @@ Fibonacci form, shifting left. With w = `width` and taps (w, a, b, ...), the sta
 `steps` times a cycle. Output of cycle t, with s(0) = `seed`:
     value(t) = rotate_left(s(t) ^ (2**w - 1 if invert else 0), rotate)
 The characteristic polynomials x**w + x**a + ... + 1 are primitive, so the period of a single step
-is 2**w - 1 and every state but 0 occurs once in it: #(value <= a) = a for 0 <= a < 2**w.
+is 2**w - 1 and every state but 0 occurs once in it: #(value <= a) = a for 0 <= a < 2**w, and with
+`invert`, where 2**w - 1 is the number that does not occur, #(value < a) = a. With more steps the
+period is (2**w - 1) / gcd(2**w - 1, steps).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 
 from hdl.params.sc.unit import Port, UnitParams, check_integer
 
-__all__ = ["TAPS", "LfsrParams", "seed_of"]
+__all__ = ["TAPS", "LfsrParams", "jump", "seed_of"]
 
 #: A primitive polynomial for each width, of fewest terms and, among these, of highest taps (bits
 #: that are far from the output allow many steps a cycle with few gates). tests/sc/test_lfsr.py
@@ -99,5 +102,44 @@ class LfsrParams(UnitParams):
         return TAPS[self.width]
 
     @property
+    def period(self) -> int:
+        """Cycles until the numbers come again."""
+        states = (1 << self.width) - 1
+        return states // gcd(states, self.steps)
+
+    @property
     def ports(self) -> tuple[Port, ...]:
         return (Port("value", "out", "word", self.width),)
+
+
+def jump(params: LfsrParams, cycles: int) -> int:
+    """The state after so many cycles (before, if negative), from `params.seed`.
+
+    Single steps obey s(n + w) = exclusive or of s(n + w - tap) over the taps, so for every number
+    of steps n there is x**n = sum of r(i) x**i modulo x**w + sum of x**(w - tap), and then
+    s(n) = exclusive or of s(i) with r(i) = 1, 0 <= i < w. Takes about log2(n) * w operations: a
+    seed for a generator that starts far away in the same cycle of states.
+    """
+    width, top = params.width, 1 << params.width
+    polynomial = top | sum(1 << (width - tap) for tap in params.taps)
+
+    def times(a: int, b: int) -> int:
+        product = 0
+        for i in reversed(range(width)):
+            product <<= 1
+            product ^= polynomial if product & top else 0
+            product ^= a if (b >> i) & 1 else 0
+        return product
+
+    power, square = 1, 2
+    steps = cycles * params.steps % (top - 1)
+    while steps:
+        power = times(power, square) if steps & 1 else power
+        square = times(square, square)
+        steps >>= 1
+    result, state = 0, params.seed
+    for i in range(width):
+        result ^= state if (power >> i) & 1 else 0
+        new = sum(state >> (tap - 1) for tap in params.taps) & 1
+        state = (state << 1 | new) & (top - 1)
+    return result
