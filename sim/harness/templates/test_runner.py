@@ -1,6 +1,6 @@
 """`pytest` in this folder: builds ../rtl with Verilator and runs the cocotb tests.
 
-The build goes to sim_build beside this file. `python test_runner.py build FOLDER` and
+The build goes to build beside this file. `python test_runner.py build FOLDER` and
 `python test_runner.py test FOLDER WORK SEED` do it in two steps in other folders; a last argument
 `waves` writes WORK/dump.vcd.
 """
@@ -82,7 +82,7 @@ def simulate(folder: Path, work: Path, seed: str = "1", waves: bool = False) -> 
 
 
 def test_fabric() -> None:
-    folder = HERE / "sim_build"
+    folder = HERE / "build"  # sim_build is make's
     build(folder)
     ran, failed = simulate(folder, folder, os.environ.get("COCOTB_RANDOM_SEED", "1"))
     assert ran > 0
