@@ -167,7 +167,7 @@ def _flit(
     if bits_for(tags) > 24:
         raise UserError(f"{tags} axons or outputs need {bits_for(tags)} tag bits, 24 available")
     deepest = max(
-        max(p.synapse_words * p.lanes, p.axons, p.slots * layout.routing.most_entries)
+        max(*(n for n, _ in p.items.values()), p.slots * layout.routing.most_entries)
         for p in params
         if p is not None
     )

@@ -77,14 +77,9 @@ def select(memory: Memory, address: int = 0) -> int:
 
 def item_bits(core: CoreParams, memory: Memory, mapped: Mapped) -> int:
     """Width of an item of a memory."""
-    return {
-        Memory.SYNAPSE: core.entry_bits,
-        Memory.SYNAPSE_HEADER: core.header_bits,
-        Memory.POINTER: core.pointer_bits,
-        Memory.PARAMETER: core.record_bits,
-        Memory.ROUTE: mapped.mesh.flit.route_bits,
-        Memory.STATE: core.state_bits,
-    }[memory]
+    if memory == Memory.ROUTE:
+        return mapped.mesh.flit.route_bits
+    return core.state_bits if memory == Memory.STATE else core.items[memory][1]
 
 
 def load_words(mapped: Mapped) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""The event-driven neuron core."""
+"""The neuron core: dendrites, update, emission."""

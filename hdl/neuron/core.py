@@ -1,13 +1,12 @@
-"""The event-driven neuron core."""
+"""The neuron core."""
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.memory import configure, registered
-from hdl.neuron.accumulate import Accumulators
+from hdl.neuron.dendrites import dendrites_for
 from hdl.neuron.emit import Emitter
-from hdl.neuron.fetch import Fetch
 from hdl.neuron.ports import ConfigPort, emission_layout, event_layout, step_signature
 from hdl.neuron.update import NeuronUpdate, state_layout
 from hdl.params.neuron import CoreParams, bits_for
@@ -17,13 +16,13 @@ __all__ = ["NeuronCore"]
 
 
 class NeuronCore(wiring.Component):
-    """Neurons with their synapses: events in, events out, one update of all neurons a step.
+    """Neurons with their dendrites: events in, events out, one update of all neurons a step.
 
     A step has two parts. First the update: every neuron of the levels in the mask takes its sum
-    of input, decays, fires, resets (`update_lanes` neurons a cycle); this needs nothing from the
-    network. Then what fired is sent, while events are taken again and added (`lanes` synaptic
-    operations a cycle). Since the update never waits for the network and taking events never
-    waits for sending, cores can't block each other.
+    of input, decays, fires, resets (`update_lanes` neurons a cycle, or as soon as the dendrites
+    have their sums); this needs nothing from the network. Then what fired is sent, while events are
+    taken again (event-driven dendrites add `lanes` synapses a cycle). Since the update never waits
+    for the network and taking events never waits for sending, cores can't block each other.
 
     Parameters
     ----------
@@ -63,13 +62,12 @@ class NeuronCore(wiring.Component):
         u = p.update_lanes
         word_bits, part_bits = bits_for(p.state_words), bits_for(p.lanes // u)
 
-        m.submodules.fetch = fetch = Fetch(p, self.config_signature, self.images)
-        m.submodules.accumulators = sums = Accumulators(p)
+        dendrites = dendrites_for(p, self.config_signature, self.images)
+        m.submodules.dendrites = dendrites
         m.submodules.emitter = emitter = Emitter(p)
-        connect(m, flipped(self.i), fetch.i)
+        connect(m, flipped(self.i), dendrites.i)
         connect(m, emitter.o, flipped(self.o))
-        connect(m, flipped(self.config), fetch.config)
-        m.d.comb += [sums.word.eq(fetch.word), sums.valid.eq(fetch.valid)]
+        connect(m, flipped(self.config), dendrites.config)
 
         # Which words: those of each range whose level is in the mask, range after range.
         mask = Signal(p.levels)
@@ -87,6 +85,7 @@ class NeuronCore(wiring.Component):
                         firsts.eq(r.first),
                         lasts.eq(r.end - 1),
                     ]
+        used = sum(1 << level for level in {r.level for r in p.ranges})
         finished = number == len(p.ranges)
         seek = [word.eq(firsts), end.eq(lasts), current.eq(number), number.eq(number + 1)]
 
@@ -123,16 +122,16 @@ class NeuronCore(wiring.Component):
             )  # fmt: skip
             configure(m, record_write, self.config, Memory.PARAMETER, u)
         m.d.comb += [
-            sums.sweep.eq(issue),
-            sums.group.eq(word[part_bits:]),
-            sums.part.eq(word[:part_bits]),
+            dendrites.take.eq(issue),
+            dendrites.group.eq(word[part_bits:]),
+            dendrites.part.eq(word[:part_bits]),
         ]
         results = []
         for k, update in enumerate(updates):
             m.submodules[f"update_{k}"] = update
             m.d.comb += [
                 update.state.eq(states.word_select(k, p.state_bits)),
-                update.acc.eq(sums.sums[k]),
+                update.acc.eq(dendrites.sums[k]),
                 update.number.eq(ranges[2]),
             ]
             if p.record_bits:
@@ -162,8 +161,12 @@ class NeuronCore(wiring.Component):
             with m.State("Rest"):
                 m.d.comb += [
                     at_rest.eq(1),
-                    fetch.run.eq(~self.step.start),
+                    dendrites.run.eq(~self.step.start),
                     address.eq(self.probe_slot[bits_for(u) :]),
+                    dendrites.clear.eq(self.step.start & self.step.clear),
+                    dendrites.start.eq(
+                        self.step.start & ~self.step.clear & (self.step.mask & used).any()
+                    ),
                 ]
                 m.d.sync += [number.eq(0), mask.eq(self.step.mask), clear.eq(self.step.clear)]
                 with m.If(self.step.start):
@@ -175,8 +178,8 @@ class NeuronCore(wiring.Component):
                 with m.Elif(wanted):
                     m.next = "Update"
             with m.State("Update"):
-                m.d.comb += issue.eq(1)
-                with m.If(word == end):
+                m.d.comb += issue.eq(dendrites.ready)
+                with m.If(issue & (word == end)):
                     m.next = "Seek-Update"
             with m.State("Drain"):
                 m.d.sync += number.eq(0)
@@ -185,7 +188,7 @@ class NeuronCore(wiring.Component):
                     with m.If(clear):
                         m.next = "Rest"
             with m.State("Seek-Scan"):
-                m.d.comb += [fetch.run.eq(1), scanning.eq(1)]
+                m.d.comb += [dendrites.run.eq(1), scanning.eq(1)]
                 with m.If(emitter.i_ready):
                     m.d.sync += seek
                     with m.If(finished):
@@ -193,11 +196,11 @@ class NeuronCore(wiring.Component):
                     with m.Elif(wanted):
                         m.next = "Scan"
             with m.State("Scan"):
-                m.d.comb += [fetch.run.eq(1), scanning.eq(1), emitter.i_valid.eq(1)]
+                m.d.comb += [dendrites.run.eq(1), scanning.eq(1), emitter.i_valid.eq(1)]
                 with m.If(emitter.i_ready & (word == end)):
                     m.next = "Seek-Scan"
             with m.State("Send"):
-                m.d.comb += [fetch.run.eq(1), scanning.eq(1)]
+                m.d.comb += [dendrites.run.eq(1), scanning.eq(1)]
                 with m.If(~emitter.busy):
                     m.next = "Rest"
 
@@ -206,5 +209,5 @@ class NeuronCore(wiring.Component):
         m.d.comb += self.probe.as_value().eq(
             Array(states.word_select(k, p.state_bits) for k in range(u))[lane]
         )
-        m.d.comb += self.idle.eq(at_rest & ~fetch.busy & ~sums.busy & ~self.i.valid)
+        m.d.comb += self.idle.eq(at_rest & ~dendrites.busy & ~self.i.valid)
         return m

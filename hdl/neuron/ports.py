@@ -1,12 +1,20 @@
 """Layouts and signatures that the parts of a neuron core share."""
 
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import Out
+from amaranth.hdl import signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
 
 from hdl.arithmetic import integer
 from hdl.params.neuron import CoreParams, bits_for
 
-__all__ = ["ConfigPort", "emission_layout", "event_layout", "step_signature", "word_layout"]
+__all__ = [
+    "ConfigPort",
+    "dendrites_signature",
+    "emission_layout",
+    "event_layout",
+    "step_signature",
+    "word_layout",
+]
 
 
 def event_layout(p: CoreParams) -> data.StructLayout:
@@ -48,3 +56,38 @@ class ConfigPort(wiring.Signature):
                 "data": Out(data_bits),
             }
         )
+
+
+def dendrites_signature(p: CoreParams, config: ConfigPort) -> wiring.Signature:
+    """Ports of all dendrites: what a core asks of the component that sums its neurons' input.
+
+    Members
+    -------
+    i : events. Taken only while `run`.
+    run : level, events may be taken.
+    busy : level, an event that was taken is not yet stored or added.
+    config : writes the dendrites' memories.
+    start : for one cycle, an update of the neurons begins: all sums are taken, in slot order, from
+        2 cycles later on. Not while `run`.
+    clear : for one cycle, all state begins to be cleared: inputs are forgotten. Sums are taken as
+        in an update, but don't count, and `ready` must be high for them.
+    ready : level, the next sum is there. The core takes it at once, or a cycle later behind the end
+        of a range of its slots.
+    take : take the sum of `update_lanes` neurons of group `group`, the `part`-th of the group.
+    sums : these sums, 2 cycles later. Taken sums are forgotten.
+    """
+    return wiring.Signature(
+        {
+            "i": In(stream.Signature(event_layout(p))),
+            "run": In(1),
+            "busy": Out(1),
+            "config": In(config),
+            "start": In(1),
+            "clear": In(1),
+            "ready": Out(1),
+            "take": In(1),
+            "group": In(p.index_bits),
+            "part": In(bits_for(p.lanes // p.update_lanes)),
+            "sums": Out(data.ArrayLayout(signed(p.acc_bits), p.update_lanes)),
+        }
+    )

@@ -16,13 +16,8 @@ __all__ = ["NetworkInterface", "config_port"]
 
 def item_bits(core: CoreParams, flit: FlitParams) -> dict[Memory, int]:
     """Width of one item of each memory that can be written."""
-    return {
-        Memory.SYNAPSE: core.entry_bits,
-        Memory.SYNAPSE_HEADER: core.header_bits,
-        Memory.POINTER: core.pointer_bits,
-        Memory.PARAMETER: core.record_bits,
-        Memory.ROUTE: flit.route_bits,
-    }
+    widths = {memory: bits for memory, (_, bits) in core.items.items()}
+    return widths | {Memory.ROUTE: flit.route_bits}
 
 
 def config_port(core: CoreParams, flit: FlitParams) -> ConfigPort:

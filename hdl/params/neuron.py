@@ -1,4 +1,4 @@
-"""Parameters, word layouts and the integer equations of the event-driven neuron core.
+"""Parameters, word layouts and the integer equations of the neuron core.
 
 The equations (every twin implements exactly these; integers, two's complement, `>>` floors)
 --------------------------------------------------------------------------------------------
@@ -21,7 +21,8 @@ At the step's update, with D = `decay_bits`, M = `membrane_bits`, C = `current_b
                v                           otherwise
     acc     = 0
 
-and the neuron emits, once per update::
+With other dendrites (hdl/params/dendrites.py) acc is their sum instead. The neuron emits, once per
+update::
 
     NONE   nothing
     SPIKE  an event of value 1 if it spiked
@@ -37,7 +38,9 @@ after the previous step subtracts before it adds.
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-__all__ = ["Emit", "Reset", "Range", "CoreParams", "FIELDS", "bits_for"]
+from hdl.params.dendrites import DendritesParams, Memory
+
+__all__ = ["FIELDS", "CoreParams", "Emit", "Range", "Reset", "bits_for"]
 
 
 class Reset(IntEnum):
@@ -113,6 +116,9 @@ class CoreParams:
     membrane_bits, current_bits, decay_bits, acc_bits : formats; current_bits 0 = no current.
     shared : fields that are constants: one for all slots, or a tuple with one for each range;
         the others stand in the parameter memory.
+    dendrites : what sums the input; None is the event-driven synapses that the parameters from
+        `index` to `payload_bits` describe. With others these don't count, `lanes` and
+        `update_lanes` are 1, and the ranges cover all slots at one level.
     """
 
     slots: int
@@ -122,7 +128,7 @@ class CoreParams:
     ranges: tuple[Range, ...]
     axons: int
     index: str = "none"
-    synapse_words: int
+    synapse_words: int = 1
     row_words: int = 0
     weight_bits: int = 8
     exponent_bits: int = 0
@@ -134,6 +140,7 @@ class CoreParams:
     decay_bits: int = 12
     acc_bits: int = 16
     shared: dict[str, int | tuple[int, ...]] = field(default_factory=dict)
+    dendrites: DendritesParams | None = None
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -173,7 +180,8 @@ class CoreParams:
             raise ValueError(f"index must be 'none', 'word' or 'lane', not {self.index!r}")
         if self.index == "none" or not self.row_words:
             object.__setattr__(self, "row_words", self.groups)
-        if self.index == "none" and self.synapse_words < self.axons * self.groups:
+        events = self.dendrites is None
+        if events and self.index == "none" and self.synapse_words < self.axons * self.groups:
             raise ValueError(
                 f"synapse_words must be at least axons * groups = {self.axons * self.groups} "
                 f"with index 'none', not {self.synapse_words}"
@@ -202,6 +210,40 @@ class CoreParams:
                     f"and name a level below {self.levels}"
                 )
             end = r.end
+        if self.dendrites is not None:
+            self._check_dendrites(self.dendrites)
+
+    def _check_dendrites(self, dendrites: DendritesParams) -> None:
+        kind = type(dendrites).__name__
+        if self.lanes != 1 or self.index != "none":
+            raise ValueError(
+                f"lanes must be 1 and index 'none' with dendrites {kind}, "
+                f"not {self.lanes} and {self.index!r}"
+            )
+        if len({r.level for r in self.ranges}) != 1:
+            raise ValueError(f"all ranges must have one level with dendrites {kind}")
+        if sum(r.end - r.first for r in self.ranges) != self.slots:
+            raise ValueError(f"the ranges must cover all {self.slots} slots with dendrites {kind}")
+        dendrites.check(self)
+
+    @property
+    def items(self) -> dict[Memory, tuple[int, int]]:
+        """Memories of the core that can be written: (number of items, bits of an item)."""
+        parameters = {Memory.PARAMETER: (self.slots, self.record_bits)}
+        if self.dendrites is not None:
+            return self.dendrites.items(self.slots, self.axons) | parameters
+        return {
+            Memory.SYNAPSE: (self.synapse_words * self.lanes, self.entry_bits),
+            Memory.SYNAPSE_HEADER: (self.synapse_words, self.header_bits),
+            Memory.POINTER: (self.axons, self.pointer_bits),
+            **parameters,
+        }
+
+    @property
+    def update_cycles(self) -> int:
+        """Most cycles that an update of all slots takes, up to what is sent."""
+        own = self.state_words + 16
+        return own + (self.dendrites.update_cycles(self.slots) if self.dendrites else 0)
 
     @property
     def groups(self) -> int:

@@ -11,6 +11,7 @@ X before Y with single-flit packets makes the channel dependences acyclic: no de
 from dataclasses import dataclass
 from enum import IntEnum
 
+from hdl.params.dendrites import Memory
 from hdl.params.neuron import bits_for
 
 __all__ = ["ConfigOp", "FlitParams", "InterfaceParams", "Memory", "RouterParams", "MeshParams"]
@@ -25,17 +26,6 @@ class ConfigOp(IntEnum):
     READ = 3  #: body: number of items, from the address on; replies with all their chunks,
     #: lowest first. One READ a tile, then a STEP, before the next configuration of that tile:
     #: a reply that waits for the network must not hold up what the network delivers.
-
-
-class Memory(IntEnum):
-    """Memories behind a network interface. Item addressed in brackets."""
-
-    SYNAPSE = 0  #: one lane's entry [word * lanes + lane]
-    SYNAPSE_HEADER = 1  #: a word's header [word]: group number ("word" only), exponent
-    POINTER = 2  #: [axon]
-    PARAMETER = 3  #: one neuron's record [slot]
-    ROUTE = 4  #: [slot * entries + k]
-    STATE = 5  #: one neuron's membrane, current [slot]; read only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +133,7 @@ class MeshParams:
                 if value != expected:
                     raise ValueError(f"{name} of tile {tile} must be {expected}, not {value}")
             items = max(
-                core.synapse_words * core.lanes, core.axons, core.slots * self.entries[tile]
+                *(count for count, _ in core.items.values()), core.slots * self.entries[tile]
             )
             if bits_for(items) > self.flit.chunk_bits - 3:
                 raise ValueError(
