@@ -37,10 +37,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hdl.params.neuron import bits_for
+from hdl.params.dendrites import DendritesParams, Memory
+from hdl.params.neuron import CoreParams, bits_for
 from hdl.params.sc.unit import check_integer
 
-__all__ = ["DenseParams", "Streams"]
+__all__ = ["LENGTH_BITS", "TOLERANCE_BITS", "DenseParams", "Streams"]
+
+#: Bits of the fields of the control word.
+LENGTH_BITS, TOLERANCE_BITS = 5, 33
+
+#: Most cycles from the last bit of a stream to the sum.
+LATENCY = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +96,7 @@ class Streams:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DenseParams:
+class DenseParams(DendritesParams):
     """The hardware of stochastic dendrites.
 
     Columns are the sources that feed the core. `lanes` of them are multiplied in a cycle: column c
@@ -98,11 +105,15 @@ class DenseParams:
 
     Since all lanes of a bank share one number u, the bit of every weight's stream is the same bit
     of each weight: weights are stored as bit planes, and the number selects the plane. Plane b of
-    q + 2: bits 0 .. q of the magnitude, then the sign. Memory.SYNAPSE has one item for each slot,
-    tile, plane and bank: item ((slot * tiles + tile) * planes + plane) * generators + bank, whose
-    bit n belongs to lane bank * (lanes / generators) + n. Unused columns have weight 0.
+    q + 2: bit b of the code for b = 0 .. q, then the sign, where the code of a magnitude m is m, but
+    2**(q+1) - 1 (all ones) for m = 2**q; so bit(m, q, u) is plane q - 1 - h for h < q, else plane q.
+    Memory.SYNAPSE has one item for each slot, tile, plane and bank: item
+    ((slot * tiles + tile) * planes + plane) * generators + bank, whose bit n belongs to lane
+    bank * (lanes / generators) + n. Unused columns have weight 0.
     Memory.POINTER, item [axon]: the column, then 1 bit "valid" on top; an event of an axon that is
-    not valid is dropped. Memory.CONTROL, item [0]: log2_length (5 bits), then tolerance + 1.
+    not valid is dropped. Memory.CONTROL, item [0]: log2_length (5 bits), then tolerance + 1 (33
+    bits); a log2_length above S means S. Without an image of it `streams` says what holds. A new
+    one holds from the next update on.
 
     Parameters
     ----------
@@ -133,8 +144,13 @@ class DenseParams:
 
     @property
     def planes(self) -> int:
-        """Bit planes of a weight: magnitude 0..2**q, sign."""
+        """Bit planes of a weight: code 0..q, sign."""
         return self.streams.weight_bits + 2
+
+    @property
+    def value_planes(self) -> int:
+        """Bit planes of an event's value: code 0..p, sign; 1 for a spike."""
+        return self.streams.value_bits + 2 if self.streams.value_bits else 1
 
     @property
     def bank_lanes(self) -> int:
@@ -144,3 +160,30 @@ class DenseParams:
     @property
     def column_bits(self) -> int:
         return bits_for(self.columns)
+
+    def items(self, slots: int, axons: int) -> dict[Memory, tuple[int, int]]:
+        words = slots * self.tiles * self.planes
+        return {
+            Memory.SYNAPSE: (words * self.streams.generators, self.bank_lanes),
+            Memory.POINTER: (axons, self.column_bits + 1),
+            Memory.CONTROL: (1, LENGTH_BITS + TOLERANCE_BITS),
+        }
+
+    def control(self, log2_length: int, tolerance: int = -1) -> int:
+        """The item of Memory.CONTROL."""
+        check_integer("log2_length", log2_length, 0, self.streams.source_bits)
+        check_integer("tolerance", tolerance, -1, (1 << 32) - 1)
+        return log2_length | (tolerance + 1) << LENGTH_BITS
+
+    def update_cycles(self, slots: int) -> int:
+        """Every tile active, streams of 2**S bits and, in an early termination, all chunks."""
+        length = (1 << self.streams.source_bits) + self.streams.source_bits + 1
+        return slots * (self.tiles * length + 2 * LATENCY)
+
+    def check(self, core: CoreParams) -> None:
+        need = self.streams.value_bits + 1 if self.streams.value_bits else 0
+        if core.value_bits < need:
+            raise ValueError(
+                f"value_bits must be at least {need} for stochastic dendrites with "
+                f"{self.streams.value_bits} bits of magnitude, not {core.value_bits}"
+            )
