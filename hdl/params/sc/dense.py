@@ -105,8 +105,8 @@ class DenseParams(DendritesParams):
 
     Since all lanes of a bank share one number u, the bit of every weight's stream is the same bit
     of each weight: weights are stored as bit planes, and the number selects the plane. Plane b of
-    q + 2: bit b of the code for b = 0 .. q, then the sign, where the code of a magnitude m is m, but
-    2**(q+1) - 1 (all ones) for m = 2**q; so bit(m, q, u) is plane q - 1 - h for h < q, else plane q.
+    q + 2: bit b of the code for b = 0 .. q, then the sign. The code of a magnitude m is m, but
+    2**(q+1) - 1 (all ones) for m = 2**q; so bit(m, q, u) is plane q - 1 - h if h < q, else plane q.
     Memory.SYNAPSE has one item for each slot, tile, plane and bank: item
     ((slot * tiles + tile) * planes + plane) * generators + bank, whose bit n belongs to lane
     bank * (lanes / generators) + n. Unused columns have weight 0.
