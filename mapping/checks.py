@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.errors import UserError
+from mapping.attention import attention_problems
 from mapping.graph import Graph
 from mapping.settings import Quantisation
 
@@ -56,6 +57,8 @@ def graph_problems(graph: Graph) -> list[str]:
                 f"{name}: delay {c.delay} from level {levels[c.source]} to level "
                 f"{levels[c.target]} can't be computed within a step; use a delay of 1"
             )
+    if not problems:
+        problems += attention_problems(graph)
     for name in graph.outputs:
         if name not in {p.name for p in graph.layers}:
             problems.append(f"{name}: the output is not a layer")

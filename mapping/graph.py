@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from hdl.params.sc.attention import AttentionParams
+
 __all__ = ["Connection", "Graph", "InputLayer", "Layer", "Options"]
 
 
@@ -65,6 +67,9 @@ class Layer:
     `kind`: the model's node kind: LIF, LI, IF, I, CubaLIF, CubaLI, Threshold, or Linear (a
     layer without neurons whose values leave the chip: membrane_decay 0, not spiking).
     `level`: longest feed-forward path from an input (inputs are 0).
+    `dendrites`: of an attention head (kind Attention) its parameters; x is then the head's answer
+    to the spikes at its ports "query", "key" and "value" (mapping/attention.py), one connection
+    each: the identity, from a layer of its own. None: x is the sum of the connections.
     """
 
     name: str
@@ -81,6 +86,7 @@ class Layer:
     reset: str  # "set", "subtract", "delayed"
     reset_value: np.ndarray
     compare: str = ">"
+    dendrites: AttentionParams | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,6 +96,7 @@ class Connection:
     matrix: scipy.sparse.csr_array, float64 [target size, source size].
     delay: 0 within the step (feed-forward), >= 1 steps later (recurrent).
     node: the linear node(s) it came from, joined by "+".
+    port: of a target with attention dendrites, "query", "key" or "value"; "" otherwise.
     """
 
     source: str
@@ -97,6 +104,7 @@ class Connection:
     matrix: Any
     delay: int = 0
     node: str = ""
+    port: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,3 +125,13 @@ class Graph:
     nodes: tuple[dict[str, Any], ...] = ()
     edges: tuple[tuple[str, str], ...] = ()
     notes: tuple[dict[str, str], ...] = field(default=())
+
+    @property
+    def random(self) -> frozenset[str]:
+        """Layers whose spikes depend on draws: attention heads and all that listens to them."""
+        found = {layer.name for layer in self.layers if layer.dendrites is not None}
+        while True:
+            new = {c.target for c in self.connections if c.source in found} - found
+            if not new:
+                return frozenset(found)
+            found |= new

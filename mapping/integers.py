@@ -77,6 +77,7 @@ def population_of(plan: Plan, formats: Formats, settings: Quantisation) -> Popul
         membrane_scale=np.array(unit, float),
         payload_scale=plan.payload,
         node=layer.name,
+        dendrites=layer.dendrites,
     )
 
 
@@ -98,6 +99,7 @@ def projections_of(plans: dict[str, Plan], graph: Graph) -> list[Projection]:
                         exponent=w.exponent,
                         delay=c.delay,
                         node=c.node,
+                        port=c.port,
                     )
                 )
     return result

@@ -100,13 +100,12 @@ def plan_layers(
     spiking = {p.name: p.spiking for p in graph.layers}
     for layer in graph.layers:
         emit = _emit(graph, layer)
+        whole = layer.kind == "Delay" or layer.dendrites is not None
         incoming = []
         for c in incoming_of(graph, layer.name):
             width = settings.width_of(c.source, c.target, c.node)
             late = c.source not in plans and not spiking.get(c.source, True)
-            incoming.append(
-                Incoming(c, payload[c.source], "ternary" if layer.kind == "Delay" else width, late)
-            )
+            incoming.append(Incoming(c, payload[c.source], "ternary" if whole else width, late))
         r = ranges[layer.name]
         width = settings.membrane_bits or CAP
         reach_of = max(np.abs(bound).max() for bound in spread(layer, *r.membrane))
@@ -123,7 +122,7 @@ def plan_layers(
         plan = plans[layer.name] = Plan(layer, emit, scale, incoming=incoming)
         while plan.membrane_need(r, 0) > (settings.membrane_bits or 32):
             plan.scale, plan.coarser = plan.scale * 2, plan.coarser + 1
-        if settings.fraction_bits is not None and layer.kind != "Delay":
+        if settings.fraction_bits is not None and not whole:
             plan.shift = settings.fraction_bits
         else:
             plan.shift, plan.capped = choose_shift(layer, plan.scale, *r.membrane, steps, width)

@@ -117,6 +117,13 @@ def quantise(
     graded = settings.graded
     if graded is None:
         graded = not np.isin(data, (0, 1)).all()
+    heads = {p.name for p in graph.layers if p.dendrites is not None}
+    for c in graph.connections:
+        if graded and c.target in heads and c.source in {i.name for i in graph.inputs}:
+            raise UserError(
+                f"{c.target}: its {c.port} is input {c.source}, which carries real values; an "
+                "attention head takes spikes: put a spiking layer between them"
+            )
     inputs = input_populations(graph, data, graded, settings.payload_bits, calibration is None)
     graph = unroll_delays(_clean(graph), graded)
     steps = data.shape[1]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hdl.params.sc.attention import PORTS
+from mapping.attention import Head
 from mapping.graph import Graph, Layer
 
 __all__ = ["LayerRange", "measure", "stand_in"]
@@ -53,6 +55,7 @@ class _State:
         self.layer = layer
         self.membrane = np.zeros((layer.size, samples))
         self.current = np.zeros((layer.size, samples))
+        self.head = None if layer.dendrites is None else Head(layer.dendrites)
 
     def step(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One step with input x; returns emission, drive, membrane before its reset."""
@@ -111,18 +114,21 @@ def measure(
             live = t < ends
             count += int(live.sum())
             for layer in order:
-                x = np.zeros((layer.size, n))
+                head = states[layer.name].head
+                sums = {port: np.zeros((layer.size, n)) for port in (PORTS if head else ("",))}
                 for c, matrix in incoming[layer.name]:
                     if c.source in starts and not c.delay:
                         block = max(BLOCK // (layer.size * n), 1)
                         if t % block == 0:
                             at = starts[c.source]
-                            part = batch[:, t : t + block, at : at + matrix.shape[1]]
-                            product = matrix @ part.reshape(-1, matrix.shape[1]).T
+                            given = batch[:, t : t + block, at : at + matrix.shape[1]]
+                            product = matrix @ given.reshape(-1, matrix.shape[1]).T
                             ahead[id(c)] = product.reshape(layer.size, n, -1)
-                        x = x + ahead[id(c)][:, :, t % block]
+                        part = ahead[id(c)][:, :, t % block]
                     else:
-                        x = x + matrix @ (before if c.delay else out)[c.source]
+                        part = matrix @ (before if c.delay else out)[c.source]
+                    sums[c.port] = sums[c.port] + part
+                x = head.step({port: x.T for port, x in sums.items()}).T if head else sums[""]
                 emitted, drive, v = states[layer.name].step(x)
                 out[layer.name] = emitted
                 after = states[layer.name].membrane

@@ -1,7 +1,8 @@
 """Simulate a Graph in float64: what the model computes before anything is quantised.
 
 Layers outside cycles get their input for all steps as one matrix product; layers of a cycle are
-stepped together. The equations are those of `mapping.graph.Layer`.
+stepped together. The equations are those of `mapping.graph.Layer`; attention heads draw by
+`mapping.attention`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from hdl.params.errors import UserError
+from hdl.params.sc.attention import PORTS
+from mapping.attention import Head
 from mapping.batch import as_batch, split
 from mapping.graph import Connection, Graph, Layer
 
@@ -57,8 +60,11 @@ class Reference:
 class _State:
     """A layer while it runs: state, statistics, and where its values go."""
 
-    def __init__(self, layer: Layer, values: np.ndarray, membranes: np.ndarray | None) -> None:
+    def __init__(
+        self, layer: Layer, values: np.ndarray, membranes: np.ndarray | None, seed: int
+    ) -> None:
         self.layer, self.values, self.membranes = layer, values, membranes
+        self.head = None if layer.dendrites is None else Head(layer.dendrites, seed)
         samples = len(values)
         self.membrane = np.zeros((samples, layer.size))
         self.current = np.zeros((samples, layer.size))
@@ -99,7 +105,7 @@ class _Product:
 
     def __init__(self, connection: Connection) -> None:
         matrix = connection.matrix
-        self.source, self.delay = connection.source, connection.delay
+        self.source, self.delay, self.port = connection.source, connection.delay, connection.port
         self.size = matrix.shape[0]
         dense = matrix.nnz > DENSE_ABOVE * matrix.shape[0] * matrix.shape[1]
         self.right: Any = np.ascontiguousarray(matrix.toarray().T) if dense else None
@@ -117,6 +123,7 @@ def simulate(
     *,
     record: Collection[str] = (),
     keep: Collection[str] | None = None,
+    seed: int = 0,
 ) -> Reference:
     """Run every sample from zero state.
 
@@ -124,6 +131,7 @@ def simulate(
         the model's inputs side by side in the order of `graph.inputs`.
     record: names of layers whose membranes are kept.
     keep: names of layers whose values are kept in `layers`; None: all.
+    seed: of the draws of attention heads; without heads it changes nothing.
     """
     batch, lengths = as_batch(graph, inputs)
     samples, steps, _ = batch.shape
@@ -152,7 +160,7 @@ def simulate(
                 if room is None:
                     room = _room(layers[name], len(batch[part]), steps)
                 kept_membrane = membranes[name][part] if name in membranes else None
-                states.append(_State(layers[name], room, kept_membrane))
+                states.append(_State(layers[name], room, kept_membrane, seed))
             known |= {state.layer.name: state.values for state in states}
             _run(states, products, known, lengths[part])
             for state in states:
@@ -186,25 +194,27 @@ def _run(
     """Run layers that depend on each other through all steps."""
     samples, steps, _ = states[0].values.shape
     group = {state.layer.name for state in states}
-    drives: list[np.ndarray] = []
+    drives: list[dict[str, np.ndarray]] = []
     live: list[list[_Product]] = []
     for state in states:
-        drive = np.zeros((samples, steps, state.layer.size))
+        shape = (samples, steps, state.layer.size)
+        drive = {port: np.zeros(shape) for port in (PORTS if state.head else ("",))}
         for product in products[state.layer.name]:
             if product.source not in group and product.delay < steps:
                 source = known[product.source][:, : steps - product.delay]
-                drive[:, product.delay :] += product(source)
+                drive[product.port][:, product.delay :] += product(source)
         drives.append(drive)
         live.append([p for p in products[state.layer.name] if p.source in group])
     with np.errstate(over="ignore", invalid="ignore"):
         for t in range(steps):
             valid = t < lengths
             for state, drive, back in zip(states, drives, live, strict=True):
-                x = drive[:, t]
+                x = {port: values[:, t] for port, values in drive.items()}
                 for product in back:
                     if t >= product.delay:
-                        x = x + product(known[product.source][:, t - product.delay])
-                state.step(t, x, valid)
+                        late = product(known[product.source][:, t - product.delay])
+                        x[product.port] = x[product.port] + late
+                state.step(t, state.head.step(x) if state.head else x[""], valid)
 
 
 def _groups(graph: Graph) -> list[list[str]]:
