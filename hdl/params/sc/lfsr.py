@@ -17,7 +17,7 @@ from math import gcd
 
 from hdl.params.sc.unit import Port, UnitParams, check_integer
 
-__all__ = ["TAPS", "LfsrParams", "jump", "seed_of"]
+__all__ = ["TAPS", "LfsrParams", "jump", "seed_of", "successor"]
 
 #: A primitive polynomial for each width, of fewest terms and, among these, of highest taps (bits
 #: that are far from the output allow many steps a cycle with few gates). tests/sc/test_lfsr.py
@@ -138,8 +138,16 @@ def jump(params: LfsrParams, cycles: int) -> int:
         square = times(square, square)
         steps >>= 1
     result, state = 0, params.seed
+    single = LfsrParams(width=width)
     for i in range(width):
         result ^= state if (power >> i) & 1 else 0
-        new = sum(state >> (tap - 1) for tap in params.taps) & 1
-        state = (state << 1 | new) & (top - 1)
+        state = successor(single, state)
     return result
+
+
+def successor(params: LfsrParams, state: int) -> int:
+    """The state one cycle after `state`."""
+    for _ in range(params.steps):
+        new = sum(state >> (tap - 1) for tap in params.taps) & 1
+        state = (state << 1 | new) & ((1 << params.width) - 1)
+    return state
