@@ -34,6 +34,6 @@ class Bernoulli(wiring.Component):
         m.submodules.generator = generator = Lfsr(p.generator)
         m.d.comb += [generator.en.eq(self.en), generator.clear.eq(self.clear)]
         for lane, name in enumerate(p.samples):
-            word = ~generator.value[lane * p.bits : (lane + 1) * p.bits]
-            m.d.comb += getattr(self, name).eq(word < self.p)
+            word = generator.value[lane * p.bits : (lane + 1) * p.bits]
+            m.d.comb += getattr(self, name).eq((word + self.p)[p.bits])  # a carry
         return m

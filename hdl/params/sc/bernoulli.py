@@ -1,15 +1,14 @@
 """Bernoulli sampler: bits that are 1 with a programmed probability.
 
 The probability p / 2**k comes as the operand p in 0..2**k, k = `bits`. In each cycle a draw of
-k * lanes bits (hdl/params/sc/draw.py) falls into one word of k bits for each lane, lane 0 lowest,
-and with u the inverse of that word::
+k * lanes bits (hdl/params/sc/draw.py) falls into one word of k bits for each lane, lane 0 lowest::
 
-    y = u < p
+    y = word >= 2**k - p        (the carry of word + p)
 
 Over a period of 2**width - 1 cycles the LFSR has every state but 0 once, so a lane has exactly
 p * 2**(width - k) ones for p < 2**k, and only ones for p = 2**k: p = 0 and p = 2**k are never
-wrong, and any other frequency is too large by the factor 1 + 1 / (2**width - 1). The inverse sees
-to it that what the state 0 would have given is a 0. The lanes of one cycle are independent in the
+wrong, and any other frequency is too large by the factor 1 + 1 / (2**width - 1), since what the
+state 0 would have given is a 0. The lanes of one cycle are independent in the
 same sense; so are draws of up to width / (k * lanes) successive cycles.
 """
 
