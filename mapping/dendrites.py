@@ -64,12 +64,6 @@ def _attention(
         found.append(
             f"it needs one projection into each port, {', '.join(PORTS)}, and no other, not {shown}"
         )
-    ends = [(q.source, q.delay) for q in into]
-    for source, delay in sorted({end for end in ends if ends.count(end) > 1}):
-        found.append(
-            f"{source} feeds several of its ports with delay {delay}; "
-            "each port needs a population of its own"
-        )
     for q in into:
         if not _one_to_one(q, p.size):
             found.append(

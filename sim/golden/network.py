@@ -1,7 +1,8 @@
 """The golden model of a Program: every emission and every state word, in exact integers.
 
 It computes the equations of `hdl/params/neuron.py`, event by event over compressed rows, with
-int64 sums that are checked beforehand to be wide enough for any stimulus.
+int64 sums that are checked beforehand to be wide enough for any stimulus; input sums of stochastic
+populations and attention heads by those of `hdl/params/sc/dense.py` and `attention.py` there.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hdl.params.neuron import FIELDS
+from hdl.params.sc.dense import Streams
 from mapping.program import Program
 from sim.golden.network_rows import build_rows, check_fields
 
@@ -39,6 +41,8 @@ class GoldenResult:
     synaptic_operations : [samples] one for each stored synapse of each event delivered.
     neuron_updates : [samples] one for each neuron and step.
     saturations : [samples] how often a sum was clamped to the range of membrane or current.
+    stream_bits : [samples] for stochastic populations, the lengths of streams that were used,
+        summed over neurons and steps: 2**log2_length each unless one terminated early.
     """
 
     outputs: np.ndarray
@@ -49,6 +53,7 @@ class GoldenResult:
     synaptic_operations: np.ndarray
     neuron_updates: np.ndarray
     saturations: dict[str, State]
+    stream_bits: dict[str, np.ndarray]
 
     @property
     def spikes(self) -> np.ndarray:
@@ -151,12 +156,13 @@ class Golden:
         membrane_trace, current_trace = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         counts = np.zeros((samples, populations, 3), np.int64)
         operations = np.zeros(samples, np.int64)
+        taken = np.zeros((samples, populations), np.int64)
 
         def part(first: int, end: int) -> None:
             run_samples(
                 first, end, run, inputs, *packed, *self._rows, self._fields, self._bounds,
                 *self._widths, self._output_neurons, outputs, membrane, current,
-                membrane_trace, current_trace, counts, operations,
+                membrane_trace, current_trace, counts, operations, taken,
             )  # fmt: skip
 
         cuts = np.linspace(0, samples, max(min(threads, samples), 1) + 1).astype(int).tolist()
@@ -179,5 +185,10 @@ class Golden:
             neuron_updates=run * neurons,
             saturations={
                 name: State(counts[:, k, 1], counts[:, k, 2]) for k, name in enumerate(self._slices)
+            },
+            stream_bits={
+                p.name: taken[:, k]
+                for k, p in enumerate(self.program.populations)
+                if isinstance(p.dendrites, Streams)
             },
         )

@@ -7,6 +7,9 @@ installation compiles (a few seconds). `nogil` lets threads share the samples.
 import numpy as np
 from numba import njit
 
+from sim.golden.network_dendrites import HEAD, STREAMS
+from sim.golden.sc.attention import attend
+
 __all__ = ["run_samples"]
 
 
@@ -28,19 +31,86 @@ def deliver(row, value, row_ptr, segments, targets, weights, acc):  # type: igno
 
 
 @njit(cache=True, nogil=True)
+def deliver_special(sources, values, first, end, offset, synapses, special):  # type: ignore[no-untyped-def]
+    """Add events `first`..`end`-1 to partial sums of stochastic populations and bits of heads.
+
+    `offset`: what to add to a source for its row. Returns the number of synapses.
+    """
+    row_ptr, segments, feeds, targets, weights = synapses
+    bounds, kinds, table, partial, bits = special
+    count = 0
+    for e in range(first, end):
+        row = offset + sources[e]
+        for s in range(row_ptr[row], row_ptr[row + 1]):
+            begin, size, p, fed = segments[s, 0], segments[s, 1], feeds[s, 0], feeds[s, 1]
+            count += size
+            if kinds[p, 0] == HEAD:
+                bits[fed] = 1
+                continue
+            origin, lengths, one = kinds[p, 1], kinds[p, 2], kinds[p, 6]
+            magnitude = abs(values[e])
+            while magnitude:
+                if magnitude & 1:
+                    for i in range(begin, begin + size):
+                        code = weights[i]
+                        entry = fed + abs(code) * lengths
+                        at = origin + (targets[i] - bounds[p]) * lengths
+                        sign = 1 if (code > 0) == (values[e] > 0) else -1
+                        for k in range(lengths):
+                            partial[at + k] += sign * table[entry + k]
+                magnitude >>= 1
+                fed += one
+    return count
+
+
+@njit(cache=True, nogil=True)
+def settle(acc, first, end, kind, partial):  # type: ignore[no-untyped-def]
+    """Input sums of a stochastic population, neurons `first`..`end`-1; the bits that they took."""
+    origin, lengths, least, tolerance, whole = kind[1], kind[2], kind[3], kind[4], kind[5]
+    taken = 0
+    for n in range(first, end):
+        at = origin + (n - first) * lengths
+        total = partial[at] << (whole - least)
+        k = 1
+        while k < lengths:
+            before = total
+            total = partial[at + k] << (whole - least - k)
+            k += 1
+            if abs(total - before) <= tolerance:
+                break
+        acc[n] = total
+        taken += 1 << (least + k - 1)
+        partial[at : at + lengths] = 0
+    return taken
+
+
+@njit(cache=True, nogil=True)
+def answer(acc, first, end, kind, bits, states):  # type: ignore[no-untyped-def]
+    """The answer of an attention head as input sums of neurons `first`..`end`-1."""
+    size, shape = end - first, (kind[2], kind[3])
+    out = np.empty(shape, np.uint8)
+    ports = bits[kind[1] : kind[1] + 3 * size]
+    query = ports[:size].reshape(shape)
+    key = ports[size : 2 * size].reshape(shape)
+    value = ports[2 * size :].reshape(shape)
+    attend(query, key, value, kind[4] != 0, kind[5], kind[6], states[kind[7]], out)
+    acc[first:end] = out.reshape(size)
+    ports[:] = 0
+
+
+@njit(cache=True, nogil=True)
 def run_samples(  # type: ignore[no-untyped-def]
     first, end, lengths, inputs,
     event_ptr, event_source, event_value,
-    row_ptr, segments, targets, weights,
+    row_ptr, segments, feeds, targets, weights, kinds, table, states, sizes,
     fields, bounds, membrane_bits, current_bits, decay_bits, payload_bits, output_neurons,
-    outputs, membranes, currents, membrane_trace, current_trace, counts, operations,
+    outputs, membranes, currents, membrane_trace, current_trace, counts, operations, taken,
 ):  # fmt: skip
     """Run samples `first`..`end`-1, writing into the arrays of the last two lines.
 
-    Sources are numbered inputs first, then neurons; a row is a source, plus their number for
-    synapses of delay 1. `fields` is [9, neurons] in the order of FIELDS, `bounds` the first
-    neuron of each population, `counts` [samples, populations, 3]: events, clamped membranes,
-    clamped currents.
+    Rows are those of `sim/golden/network_rows.py`. `fields` is [9, neurons] in the order of
+    FIELDS, `bounds` the first neuron of each population, `counts` [samples, populations, 3]:
+    events, clamped membranes, clamped currents; `taken` [samples, populations]: bits of streams.
     """
     steps, neurons = outputs.shape[1], fields.shape[1]
     sources = inputs + neurons
@@ -49,30 +119,54 @@ def run_samples(  # type: ignore[no-untyped-def]
     top = (one << (membrane_bits - 1)) - 1
     current_top = (one << max(current_bits - 1, 0)) - 1
     payload_top = (one << max(payload_bits - 1, 0)) - 1
-    acc = np.zeros(neurons, np.int64)  # each update leaves 0
+    acc = np.zeros(neurons, np.int64)  # each update leaves 0, here and in the next two
+    partial = np.zeros(sizes[0], np.int64)
+    bits = np.zeros(sizes[1], np.uint8)
+    generators = np.empty_like(states)
+    synapses = (row_ptr, segments, feeds, targets, weights)
+    special = (bounds, kinds, table, partial, bits)
+    any_special = kinds.any()
     emitted = np.zeros(neurons, np.int64)
     sent_source = np.zeros((2, neurons), np.int64)  # events of this step and of the one before
     sent_value = np.zeros((2, neurons), np.int64)
     for s in range(first, end):
         membrane, current = membranes[s], currents[s]
+        generators[:] = states
         sent = 0
         done = 0
         for t in range(lengths[s]):
             step = s * steps + t
             now, before = t & 1, 1 - (t & 1)
             if t:
-                for e in range(event_ptr[step - 1], event_ptr[step]):
+                a, b = event_ptr[step - 1], event_ptr[step]
+                for e in range(a, b):
                     row = sources + event_source[e]
                     done += deliver(row, event_value[e], row_ptr, segments, targets, weights, acc)
+                if any_special:
+                    offset = 3 * sources
+                    done += deliver_special(
+                        event_source, event_value, a, b, offset, synapses, special
+                    )
+                    done += deliver_special(
+                        sent_source[before], sent_value[before], 0, sent, offset, synapses, special
+                    )
             for e in range(sent):
                 row, value = sources + sent_source[before, e], sent_value[before, e]
                 done += deliver(row, value, row_ptr, segments, targets, weights, acc)
-            for e in range(event_ptr[step], event_ptr[step + 1]):
+            a, b = event_ptr[step], event_ptr[step + 1]
+            for e in range(a, b):
                 row = event_source[e]
                 done += deliver(row, event_value[e], row_ptr, segments, targets, weights, acc)
+            if any_special:
+                offset = 2 * sources
+                done += deliver_special(event_source, event_value, a, b, offset, synapses, special)
             sent = 0
             for p in range(len(bounds) - 1):
                 fresh = sent
+                if kinds[p, 0] == STREAMS:
+                    taken[s, p] += settle(acc, bounds[p], bounds[p + 1], kinds[p], partial)
+                elif kinds[p, 0] == HEAD:
+                    answer(acc, bounds[p], bounds[p + 1], kinds[p], bits, generators)
                 spiked, clamped, current_clamped = 0, 0, 0
                 for n in range(bounds[p], bounds[p + 1]):
                     threshold, reset_value, reset = fields[3, n], fields[4, n], fields[7, n]
@@ -117,6 +211,10 @@ def run_samples(  # type: ignore[no-untyped-def]
                 for e in range(fresh, sent):
                     row, value = sent_source[now, e], sent_value[now, e]
                     done += deliver(row, value, row_ptr, segments, targets, weights, acc)
+                if any_special:
+                    done += deliver_special(
+                        sent_source[now], sent_value[now], fresh, sent, offset, synapses, special
+                    )
             for i in range(len(output_neurons)):
                 outputs[s, t, i] = emitted[output_neurons[i]]
             if membrane_trace.shape[0]:

@@ -2,7 +2,9 @@
 
 A row holds what one event feeds: a source's synapses of one delay, in segments of one projection
 each. Sources are numbered inputs first, then neurons; row r is source r with delay 0, row
-sources + r with delay 1. Weights already carry their exponent.
+sources + r with delay 1. Weights already carry their exponent. Projections into streams and
+attention heads have rows of their own, 2 * sources further on, with weights as
+`sim/golden/network_dendrites.py` makes them.
 """
 
 from typing import NamedTuple
@@ -10,7 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from hdl.params.neuron import Emit
+from hdl.params.sc.attention import AttentionParams
+from hdl.params.sc.dense import Streams
 from mapping.program import Program, Projection
+from sim.golden.network_dendrites import build_dendrites, largest_sum
 
 __all__ = ["Rows", "build_rows", "check_fields"]
 
@@ -18,17 +23,25 @@ __all__ = ["Rows", "build_rows", "check_fields"]
 class Rows(NamedTuple):
     """Members
 
-    row_ptr : int64 [2*sources + 1], first segment of each row.
+    row_ptr : int64 [4*sources + 1], first segment of each row.
     segments : int64 [segments, 3]: first synapse, number of synapses, first target if the
         targets are consecutive, else -1.
+    feeds : int64 [segments, 2]: population if it has dendrites, else -1; what the row's source
+        feeds there.
     targets : uint32 [synapses], neuron.
     weights : int32 [synapses], weight << exponent.
+    kinds, table, states, sizes : of all dendrites.
     """
 
     row_ptr: np.ndarray
     segments: np.ndarray
+    feeds: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
+    kinds: np.ndarray
+    table: np.ndarray
+    states: np.ndarray
+    sizes: tuple[int, int]
 
 
 class _Place(NamedTuple):
@@ -87,35 +100,51 @@ def build_rows(program: Program) -> Rows:
     inputs = program.input_size
     reach = np.zeros(sources - inputs)  # largest magnitude of each neuron's sum
     none = np.zeros(0, np.int64)
-    rows, segments = [none], [np.zeros((0, 3), np.int64)]
+    rows, segments = [none], [np.zeros((0, 5), np.int64)]
     targets, weights = [none.astype(np.uint32)], [none.astype(np.int32)]
     stored = 0
-    for projection in program.projections:
-        source, target = places[projection.source], places[projection.target]
+    ends = [(places[q.source], places[q.target]) for q in program.projections]
+    for projection, (source, target) in zip(program.projections, ends, strict=True):
         _check_projection(projection, source, target)
+    dendrites, codes, feeds = build_dendrites(program)
+    numbers = {p.name: number for number, p in enumerate(program.populations)}
+    for i, (projection, (source, target)) in enumerate(zip(program.projections, ends, strict=True)):
         wide = np.asarray(projection.weights, np.int64) << projection.exponent
         neuron = target.first - inputs + np.asarray(projection.indices, np.int64)
-        reach += np.bincount(neuron, np.abs(wide) * float(source.largest), len(reach))
+        most = np.abs(wide) * float(source.largest)
+        number = numbers[projection.target]
+        special = program.populations[number].dendrites
+        if special is not None:
+            _check_values(projection, source, special)
+            most = np.full(len(neuron), float(largest_sum(special)))
+        reach += np.bincount(neuron, most, len(reach))
         count = np.diff(projection.indptr)
         used = np.flatnonzero(count)
         start, end = projection.indptr[used], projection.indptr[used + 1]
         consecutive = neuron[end - 1] - neuron[start] + 1 == count[used]
-        rows.append(projection.delay * sources + source.first + used)
+        kind = projection.delay + (2 if special is not None else 0)
+        rows.append(kind * sources + source.first + used)
         first = np.where(consecutive, neuron[start], -1)
-        segments.append(np.stack([stored + start, count[used], first], 1).astype(np.int64))
+        where = np.full(len(used), -1 if special is None else number)
+        fed = feeds[i][used] if special is not None else where
+        columns = stored + start, count[used], first, where, fed
+        segments.append(np.stack(columns, 1).astype(np.int64))
         targets.append(neuron.astype(np.uint32))
-        weights.append(wide.astype(np.int32))
+        weights.append(codes.get(i, wide).astype(np.int32))
         stored += len(neuron)
     shift = np.concatenate([none, *(p.fields["shift"] for p in program.populations)])
     if len(reach) and (reach * 2.0**shift).max() >= 2.0**61:
         raise ValueError("the sum of a neuron's inputs could leave 64 bits")
     row = np.concatenate(rows)
-    count = np.bincount(row, minlength=2 * sources)
+    every = np.concatenate(segments)[np.argsort(row, kind="stable")]
+    count = np.bincount(row, minlength=4 * sources)
     return Rows(
         row_ptr=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
-        segments=np.ascontiguousarray(np.concatenate(segments)[np.argsort(row, kind="stable")]),
+        segments=np.ascontiguousarray(every[:, :3]),
+        feeds=np.ascontiguousarray(every[:, 3:]),
         targets=np.concatenate(targets),
         weights=np.concatenate(weights),
+        **dendrites._asdict(),
     )
 
 
@@ -135,6 +164,14 @@ def _places(program: Program) -> dict[str, _Place]:
     if len(places) != len(program.inputs) + len(program.populations):
         raise ValueError("names of inputs and populations must be distinct")
     return places
+
+
+def _check_values(q: Projection, source: _Place, special: Streams | AttentionParams) -> None:
+    most = 1 if isinstance(special, AttentionParams) else 1 << special.value_bits
+    if source.largest > most:
+        raise ValueError(
+            f"{q.source} -> {q.target}: values reach {source.largest}, {most} is allowed there"
+        )
 
 
 def _check_projection(projection: Projection, source: _Place, target: _Place) -> None:

@@ -19,11 +19,13 @@ from sim.golden.network import Golden
 from tests.kit import random_events, random_program
 
 
-def brute_force(program, events):
+def brute_force(program, events, other_sums=None):
     """One sample by the docstring of hdl/params/neuron.py, in Python integers.
 
     Returns outputs [steps][output], states [steps][population][neuron] = (membrane, current),
-    and counts: operations, events per population, clamped membranes and currents.
+    and counts: operations, events per population, clamped membranes and currents. `other_sums`:
+    for populations with dendrites, a function from the values of each projection's sources in
+    one step to the neurons' sums.
     """
     f = program.formats
     count = {
@@ -50,15 +52,22 @@ def brute_force(program, events):
                 if value == 0:
                     continue
                 for k in range(q.indptr[source], q.indptr[source + 1]):
+                    count["operations"] += 1
+                    if special[q.target]:
+                        inbox[q.target][id(q)][source] = value
+                        continue
                     weight = int(q.weights[k]) << q.exponent
                     acc[q.target][int(q.indices[k])] += weight * value
-                    count["operations"] += 1
 
+    special = {p.name: p.dendrites for p in program.populations}
     state = {p.name: [(0, 0)] * p.size for p in program.populations}
-    last = {}
+    last, inbox = {}, {}
     outputs, states = [], []
     for step in events:
         acc = {p.name: [0] * p.size for p in program.populations}
+        for p in program.populations:
+            into = [q for q in program.projections if q.target == p.name]
+            inbox[p.name] = {id(q): [0] * (len(q.indptr) - 1) for q in into}
         for name, values in last.items():
             deliver(name, values, 1, acc)
         last, first = {}, 0
@@ -68,6 +77,8 @@ def brute_force(program, events):
             deliver(i.name, last[i.name], 0, acc)
         for p in program.populations:
             emitted = []
+            if special[p.name]:
+                acc[p.name] = other_sums[p.name](list(inbox[p.name].values()))
             for n in range(p.size):
                 field = {name: int(p.fields[name][n]) for name in FIELDS}
                 membrane, current = state[p.name][n]
@@ -105,12 +116,14 @@ def brute_force(program, events):
     return outputs, states, count
 
 
-def assert_equal_to_brute_force(program, events, lengths=None, threads=1):
+def assert_equal_to_brute_force(
+    program, events, lengths=None, threads=1, other_sums=lambda program: None
+):
     result = Golden(program).run(events, lengths, record_state=True, threads=threads)
     samples, steps, _ = events.shape
     lengths = [steps] * samples if lengths is None else lengths
     for s, length in enumerate(lengths):
-        outputs, states, count = brute_force(program, events[s, :length])
+        outputs, states, count = brute_force(program, events[s, :length], other_sums(program))
         assert result.outputs[s, :length].tolist() == outputs
         assert not result.outputs[s, length:].any()
         assert result.synaptic_operations[s] == count["operations"]

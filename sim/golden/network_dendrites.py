@@ -1,0 +1,113 @@
+"""What the golden network needs of populations that sum their input as streams or attention heads.
+
+An event that feeds a stochastic population adds table entries (sim/golden/sc/dense.py) to partial
+sums, one for each length that can decide; an event that feeds an attention head sets a bit. The
+population's update makes its input sums of them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hdl.params.sc.attention import PORTS, AttentionParams
+from hdl.params.sc.dense import Streams
+from mapping.program import Population, Program, Projection
+from sim.golden.sc.dense import counts, kept_lengths
+
+__all__ = ["EXACT", "HEAD", "STREAMS", "Dendrites", "build_dendrites", "largest_sum"]
+
+EXACT, STREAMS, HEAD = 0, 1, 2
+COLUMNS = 8
+
+
+class Dendrites(NamedTuple):
+    """Members
+
+    kinds : int64 [populations, COLUMNS], first column EXACT, STREAMS or HEAD. Then of STREAMS:
+        first partial sum, partial sums a neuron, k of the first, tolerance, p + q, entries of the
+        table for one bit of a value; of HEAD: first bit, tokens, dim, causal, score_gain,
+        value_gain, number of the head.
+    table : int64, counts [generator, bit of the value, magnitude, length], one population after
+        the other.
+    states : uint64 [heads, 2], generators of the attention heads after a clear.
+    sizes : partial sums and bits of all populations.
+    """
+
+    kinds: np.ndarray
+    table: np.ndarray
+    states: np.ndarray
+    sizes: tuple[int, int]
+
+
+def build_dendrites(
+    program: Program,
+) -> tuple[Dendrites, dict[int, np.ndarray], dict[int, np.ndarray]]:
+    """The dendrites, and of each projection into one (by its number) two arrays: what its weights
+    are stored as, and what its sources feed.
+
+    Streams: the number of each weight's magnitude in the table, with the weight's sign; the
+    table's first entry for each source's generator. Heads: 1; each source's bit.
+    """
+    kinds = np.zeros((len(program.populations), COLUMNS), np.int64)
+    codes: dict[int, np.ndarray] = {}
+    feeds: dict[int, np.ndarray] = {}
+    tables, states = [np.zeros(0, np.int64)], [np.zeros((0, 2), np.uint64)]
+    partial = bits = entries = 0
+    for number, p in enumerate(program.populations):
+        into = [(i, q) for i, q in enumerate(program.projections) if q.target == p.name]
+        if isinstance(p.dendrites, AttentionParams):
+            head = p.dendrites
+            _check_head(p, head, [q for _, q in into])
+            gains = head.score_gain, head.value_gain
+            kinds[number] = HEAD, bits, head.tokens, head.dim, head.causal, *gains, len(states) - 1
+            seeds = [[head.generator(n).seed for n in range(2)]]
+            states.append(np.array(seeds, dtype=np.uint64))
+            for i, q in into:
+                codes[i] = np.ones(p.size, np.int64)
+                feeds[i] = bits + PORTS.index(q.port) * p.size + np.arange(p.size)
+            bits += 3 * p.size
+            continue
+        if any(q.port for _, q in into):
+            raise ValueError(f"{p.name}: is no attention head, but a projection names a port")
+        if p.dendrites is None:
+            continue
+        streams, lengths = p.dendrites, kept_lengths(p.dendrites)
+        wide = {i: np.asarray(q.weights, np.int64) << q.exponent for i, q in into}
+        known = np.unique(np.abs(np.concatenate([[0], *wide.values()])))
+        if known[-1] > 1 << streams.weight_bits:
+            raise ValueError(f"{p.name}: weights must be at most 2**weight_bits of its streams")
+        powers = 1 << np.arange(streams.value_bits + 1)
+        made = np.moveaxis(counts(streams, powers, known), 0, 3)
+        tables.append(np.ascontiguousarray(made).reshape(-1))
+        whole, one = streams.value_bits + streams.weight_bits, len(known) * len(lengths)
+        least = lengths[0], streams.tolerance
+        kinds[number, :7] = STREAMS, partial, len(lengths), *least, whole, one
+        first = 0
+        for i, q in into:
+            codes[i] = np.sign(wide[i]) * np.searchsorted(known, np.abs(wide[i]))
+            sources = len(q.indptr) - 1
+            generator = (first + np.arange(sources)) % streams.generators
+            feeds[i] = entries + generator * len(powers) * one
+            first += sources
+        entries += made.size
+        partial += p.size * len(lengths)
+    dendrites = Dendrites(kinds, np.concatenate(tables), np.concatenate(states), (partial, bits))
+    return dendrites, codes, feeds
+
+
+def _check_head(p: Population, head: AttentionParams, into: list[Projection]) -> None:
+    if p.size != head.size or sorted(q.port for q in into) != sorted(PORTS):
+        raise ValueError(f"{p.name}: needs {head.size} neurons and a projection into each port")
+    for q in into:
+        same = np.arange(p.size + 1)
+        if not np.array_equal(q.indptr, same) or not np.array_equal(q.indices, same[:-1]):
+            raise ValueError(f"{p.name}: {q.port} must be one to one")
+
+
+def largest_sum(dendrites: Streams | AttentionParams) -> int:
+    """Most that one synapse adds to a neuron's sum."""
+    if isinstance(dendrites, AttentionParams):
+        return 1
+    return 1 << (dendrites.weight_bits + dendrites.value_bits)

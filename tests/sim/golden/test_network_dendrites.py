@@ -1,0 +1,207 @@
+"""Stochastic populations and attention heads in the golden network, against plain Python."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hdl.params.sc.attention import PORTS, AttentionParams
+from sim.golden.network import Golden
+from sim.golden.sc.lfsr import LfsrModel
+from tests.kit import random_events, random_program
+from tests.kit_stochastic import head_program, stochastic, stochastic_program
+from tests.sim.golden.test_dense import plain_sums
+from tests.sim.golden.test_network import assert_equal_to_brute_force
+
+HEALTH = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+
+
+def plain_streams(program, p, used):
+    """Sums of a stochastic population by the equations; `used` gathers the k."""
+    into = [q for q in program.projections if q.target == p.name]
+    weights = np.zeros((sum(len(q.indptr) - 1 for q in into), p.size), np.int64)
+    first = 0
+    for q in into:
+        rows = np.repeat(np.arange(len(q.indptr) - 1), np.diff(q.indptr))
+        weights[first + rows, q.indices] = q.weights << q.exponent
+        first += len(q.indptr) - 1
+    streams = p.dendrites
+
+    def act(values):
+        table = plain_sums(streams, weights, np.concatenate(values))
+        out = []
+        for i in range(p.size):
+            k = streams.log2_length
+            if streams.tolerance >= 0:
+                for n in range(streams.first + 1, streams.log2_length + 1):
+                    if abs(table[n][i] - table[n - 1][i]) <= streams.tolerance:
+                        k = n
+                        break
+            used.append(k)
+            out.append(table[k][i])
+        return out
+
+    return act
+
+
+def plain_head(program, p):
+    """Answers of an attention head by the equations."""
+    head = p.dendrites
+    ports = [q.port for q in program.projections if q.target == p.name]
+    draws = [
+        iter((LfsrModel(head.generator(n)).run(20_000)["value"] % 2**16).tolist()) for n in (0, 1)
+    ]
+
+    def act(values):
+        q, k, v = (np.reshape(values[ports.index(name)], (head.tokens, head.dim)) for name in PORTS)
+        out = []
+        for i in range(head.tokens):
+            seen = range(i + 1) if head.causal else range(head.tokens)
+            s = [
+                next(draws[0]) * head.dim < int(q[i] @ k[j]) << (16 + head.score_gain) for j in seen
+            ]
+            for d in range(head.dim):
+                value = sum(int(v[j, d]) for j in seen if s[j])
+                out.append(int(next(draws[1]) * len(seen) < value << (16 + head.value_gain)))
+        return out
+
+    return act
+
+
+def plain_dendrites(used):
+    def make(program):
+        return {
+            p.name: plain_head(program, p)
+            if isinstance(p.dendrites, AttentionParams)
+            else plain_streams(program, p, used[p.name])
+            for p in program.populations
+            if p.dendrites
+        }
+
+    return make
+
+
+def check(program, events, lengths=None, threads=1):
+    used = {p.name: [] for p in program.populations}
+    result = assert_equal_to_brute_force(program, events, lengths, threads, plain_dendrites(used))
+    for name, bits in result.stream_bits.items():
+        assert int(bits.sum()) == sum(2**k for k in used[name])
+    return result
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    sizes=st.sampled_from([(1, 1), (3, 2, 1), (5, (3, 4), 2), ((2, 3), 4, 3)]),
+    graded=st.booleans(),
+    recurrent=st.booleans(),
+    weight_bits=st.sampled_from([1, 2, 4, 6]),
+)
+@settings(max_examples=120, **HEALTH)
+def test_stochastic_populations_follow_the_equations(seed, sizes, graded, recurrent, weight_bits):
+    program = stochastic_program(
+        seed, sizes, graded=graded, recurrent=recurrent, weight_bits=weight_bits, exponents=2
+    )
+    check(program, random_events(seed, program, 2, 4, 0.4))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        AttentionParams(tokens=3, dim=4, seed=1),
+        AttentionParams(tokens=5, dim=2, causal=True, score_gain=2, value_gain=1),
+        AttentionParams(tokens=1, dim=1),
+    ],
+)
+@pytest.mark.parametrize("own", [True, False])
+def test_attention_heads_follow_the_equations(head, own):
+    program = head_program(head, 3, own)
+    result = check(program, random_events(4, program, 3, 12, 0.6), [12, 0, 7], threads=2)
+    assert result.events["head"].sum() > 0 or head.size == 1
+
+
+def test_one_population_may_feed_all_ports_of_a_head():
+    program = head_program(AttentionParams(tokens=2, dim=3), 5)
+    program = replace(
+        program,
+        projections=tuple(
+            replace(q, source="pop1_0") if q.port else q for q in program.projections
+        ),
+    )
+    check(program, random_events(5, program, 2, 10, 0.6))
+
+
+def test_full_periods_compute_what_exact_sums_do():
+    for seed, graded in ((1, False), (2, True), (3, True)):
+        program = random_program(seed, graded=graded)
+        events = random_events(seed, program, 3, 15, 0.3)
+        right = Golden(program).run(events, record_state=True)
+        for options in ({}, {"generators": 4}):
+            found = Golden(stochastic(program, **options)).run(events, record_state=True)
+            assert (found.outputs == right.outputs).all()
+            for name, state in right.state.items():
+                assert (found.state[name].membrane == state.membrane).all()
+
+
+def test_bits_depend_neither_on_threads_nor_on_company():
+    for program in (
+        stochastic_program(7, (20, (9, 16), 5), graded=True),
+        head_program(AttentionParams(tokens=4, dim=3)),
+    ):
+        events, lengths = random_events(8, program, 7, 12, 0.3), np.array([12, 3, 0, 12, 7, 1, 12])
+        golden = Golden(program)
+        alone = golden.run(events, lengths)
+        shared = golden.run(events, lengths, threads=3)
+        assert (alone.outputs == shared.outputs).all()
+        last = golden.run(events[6:], lengths[6:])
+        assert (last.outputs[0] == alone.outputs[6]).all()
+        for name in alone.final:
+            assert (last.final[name].membrane[0] == alone.final[name].membrane[6]).all()
+            assert (shared.final[name].membrane == alone.final[name].membrane).all()
+
+
+def test_early_termination_uses_fewer_bits():
+    program = stochastic(random_program(3), length=4)
+    events = random_events(3, program, 2, 10)
+    neurons = {p.name: p.size for p in program.populations}
+    whole = Golden(program).run(events).stream_bits
+    assert {name: bits.tolist() for name, bits in whole.items()} == {
+        name: [16 * 10 * size] * 2 for name, size in neurons.items()
+    }
+    short = Golden(stochastic(random_program(3), length=4, tolerance=4, first=0)).run(events)
+    assert all((short.stream_bits[name] < whole[name]).all() for name in neurons)
+
+
+def wrong(program, message):
+    with pytest.raises(ValueError, match=message):
+        Golden(program)
+
+
+def test_wrong_dendrites_are_refused():
+    program = stochastic(random_program(1))
+    first = program.populations[0]
+    small = replace(first.dendrites, weight_bits=1, source_bits=1, log2_length=1)
+    wrong(
+        replace(program, populations=(replace(first, dendrites=small), *program.populations[1:])),
+        r"pop1_0: weights must be at most 2\*\*weight_bits of its streams",
+    )
+    program = stochastic(random_program(1, graded=True))
+    first = program.populations[0]
+    small = replace(first.dendrites, value_bits=6, source_bits=4, log2_length=1)
+    wrong(
+        replace(program, populations=(replace(first, dendrites=small), *program.populations[1:])),
+        "in0_0 -> pop1_0: values reach 128, 64 is allowed there",
+    )
+    program = head_program(AttentionParams(tokens=2, dim=2))
+    q = next(q for q in program.projections if q.port == "key")
+    rest = tuple(other for other in program.projections if other is not q)
+    wrong(replace(program, projections=rest), "head: needs 4 neurons and a projection into each")
+    mixed = replace(q, indices=q.indices[::-1].copy())
+    wrong(replace(program, projections=(*rest, mixed)), "head: key must be one to one")
+    program = random_program(1)
+    q = replace(program.projections[0], port="key")
+    wrong(
+        replace(program, projections=(q, *program.projections[1:])),
+        "pop1_0: is no attention head, but a projection names a port",
+    )
