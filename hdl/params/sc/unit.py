@@ -14,7 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Port", "UnitParams", "check_integer"]
+__all__ = ["ENCODINGS", "Port", "UnitParams", "check_choice", "check_integer"]
+
+#: What the probability p of a one stands for: p itself, or 2 p - 1.
+ENCODINGS = ("unipolar", "bipolar")
 
 
 @dataclass(frozen=True)
@@ -72,3 +75,10 @@ def check_integer(name: str, value: Any, low: int, high: int) -> None:
         raise TypeError(f"{name} must be an integer, not {value!r}")
     if not low <= value <= high:
         raise ValueError(f"{name} must be in {low}..{high}, not {value}")
+
+
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    """ValueError if `value` is none of `choices`."""
+    if value not in choices:
+        listed = " or ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} must be {listed}, not {value!r}")
