@@ -135,9 +135,9 @@ class Artefact:
     @cached_property
     def graph(self) -> Graph:
         """The floating-point model that was compiled."""
-        from mapping.importers.nir import load_nir
+        from mapping.importers.load import load_graph
 
-        return load_nir(self.directory / self.manifest["model"], self.settings.options)
+        return load_graph(self.directory / self.manifest["model"], self.settings.options)
 
     @property
     def sources(self) -> list[Path]:

@@ -57,7 +57,7 @@ def compile_model(
     from codesign.activity import raster
     from codesign.provenance import provenance
     from codesign.report import write_report
-    from mapping.importers.nir import load_nir
+    from mapping.importers.load import load_graph
     from mapping.mapper import map_program
     from mapping.quantise import quantise
     from mapping.storage import save
@@ -69,7 +69,7 @@ def compile_model(
     check_output(out)
     target_board = find_board(settings.board)
     progress(f"reading {model}")
-    graph = load_nir(model, settings.options)
+    graph = load_graph(model, settings.options)
     inputs = sum(layer.size for layer in graph.inputs)
     calibration = calibration or settings.calibration
     if isinstance(calibration, str | Path):
@@ -87,7 +87,8 @@ def compile_model(
 
     with replacing(out) as beside:
         save(program, beside)
-        shutil.copyfile(model, beside / "model.nir")
+        kept = "model" + (model.suffix.lower() or ".nir")
+        shutil.copyfile(model, beside / kept)
         progress("generating Verilog")
         emit_rtl(mapped, beside / "rtl")
         progress("writing the testbench")
@@ -105,7 +106,7 @@ def compile_model(
             {
                 "version": VERSION,
                 "name": graph.name or model.stem,
-                "model": "model.nir",
+                "model": kept,
                 "settings": settings.flat(),
                 "mapping": mapping_digest(mapped),
             },

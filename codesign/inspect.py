@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mapping.graph import Options
-from mapping.importers.nir import Inspection, inspect_nir, load_nir
+from mapping.importers.inspection import Inspection
+from mapping.importers.load import inspect_file, load_graph
 
 __all__ = ["ModelInspection", "inspect_model"]
 
@@ -18,7 +19,8 @@ class ModelInspection:
 
     found : nodes, edges, parameters, problems. layers : per neuron layer {"name", "kind",
     "size", "level", "synapses", "density", "dt_over_tau", "recurrent"}, empty while problems keep
-    the model from being read. dt_over_tau is 1 - the smallest decay factor.
+    the model from being read. dt_over_tau is 1 - the smallest decay factor. dt : seconds in a step;
+    None: the file gives decays a step.
     """
 
     found: Inspection
@@ -49,13 +51,11 @@ class ModelInspection:
 
 def inspect_model(path: Path | str, options: Options | None = None) -> ModelInspection:
     """Every node with its status; UserError only if the file is no model at all."""
-    from mapping.importers.nir import DEFAULT_DT
-
     options = options or Options()
-    found = inspect_nir(path, options)
+    found = inspect_file(path, options)
     if found.problems:
         return ModelInspection(found=found)
-    graph = load_nir(path, options)
+    graph = load_graph(path, options)
     rows = []
     for layer in graph.layers:
         into = [c for c in graph.connections if c.target == layer.name]
@@ -75,5 +75,4 @@ def inspect_model(path: Path | str, options: Options | None = None) -> ModelInsp
                 "recurrent": any(c.delay > 0 for c in into),
             }
         )
-    dt = DEFAULT_DT if options.dt is None else options.dt
-    return ModelInspection(found=found, layers=tuple(rows), dt=dt)
+    return ModelInspection(found=found, layers=tuple(rows), dt=graph.options.dt)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Model = Annotated[Path, typer.Argument(help="The model, a .nir file.", show_default=False)]
+Model = Annotated[
+    Path, typer.Argument(help="The model: a .nir file, or a .pt of torch.", show_default=False)
+]
 Dt = Annotated[float | None, typer.Option(help="Seconds in a step (NIR stores none).")]
 Scheme = Annotated[str | None, typer.Option(help="Integration: euler or exponential.")]
 Reset = Annotated[str | None, typer.Option(help="v_reset, zero, subtract or delayed (snnTorch).")]

@@ -75,7 +75,8 @@ def inspection(found: ModelInspection) -> list[Any]:
         keys = ["name", "kind", "size", "level", "synapses", "density", "dt_over_tau", "recurrent"]
         rows = [[layer[key] for key in keys] for layer in found.layers]
         names = ["layer", *keys[1:6], "dt/tau", "recurrent"]
-        parts += ["", table(f"Layers (dt {found.dt:g} s)", names, rows, "llrrrrr")]
+        step = "" if found.dt is None else f" (dt {found.dt:g} s)"
+        parts += ["", table(f"Layers{step}", names, rows, "llrrrrr")]
     parts += _notes([dict(note) for note in seen.notes])
     if seen.problems:
         text = "\n".join(f"  {problem}" for problem in seen.problems)

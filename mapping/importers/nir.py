@@ -8,7 +8,7 @@ every assumption is a note.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +16,17 @@ import numpy as np
 
 from hdl.params.errors import UserError
 from mapping.graph import Graph, Options
+from mapping.importers.inspection import Inspection
 from mapping.importers.nir_build import build
 from mapping.importers.nir_checks import DEFAULT_DT, check_options, check_structure, check_time
 from mapping.importers.nir_file import RawModel, read_file
 from mapping.importers.nir_nodes import KINDS, REASONS, check_values
 from mapping.importers.nir_shapes import Extent, infer
 
-__all__ = ["DEFAULT_DT", "Inspection", "inspect_nir", "load_nir"]
+__all__ = ["DEFAULT_DT", "inspect_nir", "load_nir"]
 
 
 _SHAPES = ("Input", "Output", "Flatten")
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Inspection:
-    """What is in a model file, mappable or not.
-
-    nodes: records as in `Graph.nodes`; shape is a list of ints, what leaves the node ([]: unknown).
-    parameters: numbers that the file stores. density: share of weights that are not zero.
-    problems: what keeps it from being loaded, empty if nothing does.
-    """
-
-    name: str
-    nodes: tuple[dict[str, Any], ...]
-    edges: tuple[tuple[str, str], ...]
-    parameters: int
-    density: float
-    problems: tuple[str, ...] = ()
-    notes: tuple[dict[str, str], ...] = field(default=())
 
 
 @dataclass(eq=False)
