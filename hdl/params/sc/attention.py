@@ -19,16 +19,21 @@ again with a clear.
 In a core, an event sets one bit of Q, K or V, or of several of them, until the next update.
 Memory.POINTER, item [axon], lowest bits first: column d (`column_bits`), token (`token_bits`), then
 3 bits that say whether the bit is set in Q, K, V; an event of an axon with none of them is dropped.
-Neuron (i, d) stands in slot i * dim + d, which is where A[i, d] is added.
+Neuron (i, d) stands in slot i * dim + d; A[i, d] is its input sum.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from hdl.params.dendrites import DendritesParams, Memory
 from hdl.params.neuron import bits_for
 from hdl.params.sc.lfsr import LfsrParams, seed_of
 from hdl.params.sc.unit import check_integer
+
+if TYPE_CHECKING:
+    from hdl.params.neuron import CoreParams
 
 __all__ = ["DRAW_BITS", "PORTS", "AttentionParams"]
 
@@ -40,7 +45,7 @@ PORTS = ("query", "key", "value")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttentionParams:
+class AttentionParams(DendritesParams):
     """One attention head: semantics and size at once.
 
     Parameters
@@ -91,6 +96,37 @@ class AttentionParams:
             raise ValueError(f"ports must be of {PORTS}, not {sorted(unknown)}")
         which = sum(1 << PORTS.index(port) for port in set(ports))
         return column | token << self.column_bits | which << (self.column_bits + self.token_bits)
+
+    def items(self, slots: int, axons: int) -> dict[Memory, tuple[int, int]]:
+        return {Memory.POINTER: (axons, self.item_bits)}
+
+    def check(self, core: CoreParams) -> None:
+        if core.slots != self.size:
+            raise ValueError(
+                f"slots must be tokens * dim = {self.size} with attention, not {core.slots}"
+            )
+
+    @property
+    def latencies(self) -> tuple[int, int]:
+        """Cycles from two words to the bit of their overlap, for scores and for answers."""
+        scores, answers = (1 + bits_for(-(-width // 2)) for width in (self.dim, self.tokens))
+        return scores, answers
+
+    def row_cycles(self, row: int) -> int:
+        """Cycles from the first score of row `row` of S to the first of the next row.
+
+        A score is computed in a cycle, and meanwhile the `dim` answers of the row before.
+        """
+        visible = row + 1 if self.causal else self.tokens
+        return max(visible, self.dim) if row else visible
+
+    def answer_cycle(self, row: int, column: int) -> int:
+        """The cycle in which A[row, column] shows, counted from the start of the update."""
+        begun = sum(self.row_cycles(i) for i in range(row + 1))
+        return 2 + sum(self.latencies) + begun + column
+
+    def update_cycles(self, slots: int) -> int:
+        return self.answer_cycle(self.tokens - 1, self.dim - 1)
 
     def generator(self, number: int) -> LfsrParams:
         """Generator 0 ("score") or 1 ("value")."""

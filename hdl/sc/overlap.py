@@ -1,0 +1,148 @@
+"""How many ones two words share, encoded as a random bit."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.arithmetic import csd
+from hdl.params.neuron import bits_for
+from hdl.params.sc.attention import DRAW_BITS
+from hdl.params.sc.lfsr import LfsrParams
+from hdl.sc.lfsr import Lfsr
+
+__all__ = ["OverlapEncoder", "delayed", "overlap"]
+
+
+def delayed(m, value, cycles: int, name: str):
+    """`value` and its delays by 1 .. `cycles` cycles; 0 before."""
+    stages = [value]
+    for k in range(cycles):
+        stage = Signal.like(stages[-1], name=f"{name}_{k + 1}")
+        m.d.sync += stage.eq(stages[-1])
+        stages.append(stage)
+    return stages
+
+
+def overlap(m, a, b):
+    """(number of ones in a & b, latency): a tree of adders, a register after each level."""
+    both = list(zip(a, b, strict=True))
+    level = []
+    for k in range(0, len(both) - 1, 2):
+        (a0, b0), (a1, b1) = both[k : k + 2]
+        level.append(Cat((a0 & b0) ^ (a1 & b1), a0 & b0 & a1 & b1))
+    if len(both) % 2:
+        level.append(both[-1][0] & both[-1][1])
+    latency = 0
+    while True:
+        registers = []
+        for k, number in enumerate(level):
+            register = Signal(len(number), name=f"ones_{latency}_{k}", reset_less=True)
+            m.d.sync += register.eq(number)
+            registers.append(register)
+        latency += 1
+        if len(registers) == 1:
+            return registers[0], latency
+        level = [_sum(*registers[k : k + 2]) for k in range(0, len(registers), 2)]
+
+
+def _sum(a, b=None):
+    """a + b; of two bits each in gates, which take less than a carry chain."""
+    if b is None or len(b) == 0:
+        return a
+    if len(a) > 2 or len(b) > 2:
+        return a + b
+    total, carry = [], None
+    for k in range(max(len(a), len(b))):
+        bits = [x[k] for x in (a, b) if k < len(x)] + ([] if carry is None else [carry])
+        total.append(Cat(bits).xor())
+        pairs = [x & y for n, x in enumerate(bits) for y in bits[:n]]
+        carry = Cat(pairs).any() if pairs else None
+    return Cat(*total, carry) if carry is not None else Cat(*total)
+
+
+def _signed_sum(x, y=None):
+    """The sum of two (negative, magnitude), of which not both are negative unless it is."""
+    if y is None:
+        return x
+    if x[0] == y[0]:
+        return x[0], x[1] + y[1]
+    return False, (y[1] - x[1] if x[0] else x[1] - y[1])
+
+
+class OverlapEncoder(wiring.Component):
+    """hit = (draw * factor) < (ones of (a & b) << (16 + gain)), one a cycle.
+
+    Every valid pair of words takes the next draw of the generator, its low 16 bits. Outputs come
+    `latency` cycles after their inputs.
+
+    Parameters
+    ----------
+    width : of the words.
+    most : the factor. With `counted` it counts instead: 1 after the first `following`, `most` after
+        the `most`-th, then from 1 again; `following` comes the cycle before the pair it counts for.
+    gain : see above.
+    generator : an LFSR of 16 steps or more.
+
+    Members
+    -------
+    a, b, i_valid : a pair of words.
+    hit, o_valid : its bit.
+    following : see `counted`.
+    restart : the generator begins again; while no pair is on its way.
+    """
+
+    def __init__(
+        self, width: int, most: int, gain: int, generator: LfsrParams, *, counted: bool = False
+    ):
+        self.width, self.most, self.gain = width, most, gain
+        self.generator, self.counted = generator, counted
+        self.latency = 1 + bits_for(-(-width // 2))
+        super().__init__(
+            {
+                "a": In(width),
+                "b": In(width),
+                "i_valid": In(1),
+                "following": In(1),
+                "hit": Out(1),
+                "o_valid": Out(1),
+                "restart": In(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        ones, latency = overlap(m, self.a, self.b)
+        assert latency == self.latency
+
+        # draw * factor is a sum of shifted draws, with a register after each level of adders; it
+        # begins just in time to end with `ones`.
+        m.submodules.lfsr = lfsr = Lfsr(self.generator)
+        draw = lfsr.value[:DRAW_BITS]
+        if self.counted:
+            factor = Signal(range(self.most + 1), init=self.most)
+            terms = [(False, Mux(bit, draw << k, 0)) for k, bit in enumerate(factor)]
+        else:
+            terms = [(sign < 0, draw << power) for sign, power in csd(self.most)]
+        begin = latency - bits_for(len(terms))
+        valid = delayed(m, self.i_valid, latency, "valid")
+        if self.counted:
+            with m.If(delayed(m, self.following, begin, "following")[-1]):
+                m.d.sync += factor.eq(Mux(factor == self.most, 1, factor + 1))
+        while len(terms) > 1:
+            sums = [_signed_sum(*terms[k : k + 2]) for k in range(0, len(terms), 2)]
+            terms = []
+            for negative, value in sums:
+                register = Signal(value.shape(), name="part", reset_less=True)
+                m.d.sync += register.eq(value)
+                terms.append((negative, register))
+        product = terms[0][1]
+        # What is less than a number of whole 2**(16 + gain) is so without its remainder.
+        shift = DRAW_BITS + self.gain
+        top = (((1 << DRAW_BITS) - 1) * self.most >> shift).bit_length()
+        m.d.comb += [
+            lfsr.en.eq(valid[begin]),
+            lfsr.clear.eq(self.restart),
+            self.hit.eq(product[shift : shift + top] < ones),
+            self.o_valid.eq(valid[-1]),
+        ]
+        return m
