@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from hdl.params.sc.attention import AttentionParams
+from hdl.params.sc.attention import PORTS, AttentionParams
+from hdl.sc.attention import Attention
 from sim.golden.sc.attention import AttentionModel, draw, float_attention, initial_states
 from sim.golden.sc.lfsr import LfsrModel
+from tests.kit_hdl import clocked, run
 
 
 @pytest.mark.parametrize(
@@ -164,3 +166,59 @@ def test_clear_ends_a_run_and_seeds_differ():
     assert (other != first).any()
     assert not AttentionModel(p).run(0 * ones, ones, ones).any()
     assert AttentionModel(p).run(ones, ones, ones).all()
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (1, 2), (2, 1), (2, 3), (3, 2), (3, 5), (5, 3), (7, 4), (9, 17)], ids=str
+)
+def test_rtl(size, causal):
+    """Every answer and its cycle, with a clear in mid-run; spikes left over would show."""
+    rng = np.random.default_rng([*size, causal])
+    gains = rng.integers(3, size=2).tolist() if size[0] > 1 else [8, 8]
+    p = AttentionParams(
+        tokens=size[0], dim=size[1], causal=causal, seed=int(rng.integers(100)),
+        score_gain=gains[0], value_gain=gains[1],
+    )  # fmt: skip
+    steps, cleared = 6, 2
+    rates = rng.choice([0.3, 0.6, 1.0], size=(3, steps, 1, 1))
+    spikes = rng.random((3, steps, *size)) < rates
+    expected = np.concatenate(
+        [
+            AttentionModel(p).run(*spikes[:, :cleared]),
+            AttentionModel(p).run(*spikes[:, cleared + 1 :]),
+        ]
+    )
+    dut = Attention(p)
+    found = []
+
+    async def main(ctx):
+        for step in range(steps):
+            # Places in random order, all matrices of a place at once.
+            for place in rng.permutation(p.size):
+                i, d = divmod(int(place), p.dim)
+                which = {port: int(spikes[k, step, i, d]) for k, port in enumerate(PORTS)}
+                ctx.set(dut.bit, {"token": i, "column": d, **which})
+                ctx.set(dut.set, 1)
+                await ctx.tick()
+            ctx.set(dut.set, 0)
+            ctx.set(dut.start, 1)
+            ctx.set(dut.clear, step == cleared)
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            answers, cycles = [], []
+            for cycle in range(1, p.update_cycles(p.size) + 1):
+                assert ctx.get(dut.busy), (step, cycle)
+                if ctx.get(dut.valid):
+                    answers.append(ctx.get(dut.answer))
+                    cycles.append(cycle)
+                await ctx.tick()
+            assert not ctx.get(dut.busy)
+            assert cycles == [p.answer_cycle(i, d) for i in range(p.tokens) for d in range(p.dim)]
+            if step != cleared:
+                found.append(np.reshape(answers, size))
+
+    sim = clocked(dut)
+    sim.add_testbench(main)
+    run(sim, 10_000)
+    assert (np.array(found) == expected).all(), (p, np.argwhere(found != expected)[:1])
