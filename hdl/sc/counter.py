@@ -19,21 +19,22 @@ class Counter(wiring.Component):
     Members
     -------
     value : the number of this cycle.
+    count : the cycle's number (inside).
     en, clear : next cycle; back to the first.
     """
 
     def __init__(self, params: CounterParams):
         self.params = params
+        self.count = Signal(params.width + params.divide)
         super().__init__(unit_signature(params))
 
     def elaborate(self, platform):
         m = Module()
         p = self.params
-        count = Signal(p.width + p.divide)
         with m.If(self.clear):
-            m.d.sync += count.eq(0)
+            m.d.sync += self.count.eq(0)
         with m.Elif(self.en):
-            m.d.sync += count.eq(count + 1)
-        ramp = count[p.divide :]
+            m.d.sync += self.count.eq(self.count + 1)
+        ramp = self.count[p.divide :]
         m.d.comb += self.value.eq(~ramp if p.invert else ramp)
         return m

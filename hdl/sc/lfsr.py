@@ -19,17 +19,19 @@ class Lfsr(wiring.Component):
     Members
     -------
     value : the number of this cycle.
+    state : the bits themselves (inside).
     en, clear : next number; back to the seed.
     """
 
     def __init__(self, params: LfsrParams):
         self.params = params
+        self.state = Signal(params.width, init=params.seed)
         super().__init__(unit_signature(params))
 
     def elaborate(self, platform):
         m = Module()
         p = self.params
-        state = Signal(p.width, init=p.seed)
+        state = self.state
         bits = list(state)  # bits[k]: bit k; each step puts a new one in front
         for _ in range(p.steps):
             bits = [Cat(bits[tap - 1] for tap in p.taps).xor(), *bits[:-1]]

@@ -35,11 +35,13 @@ class Sobol(wiring.Component):
     Members
     -------
     value : the number of this cycle.
+    count : the point's number (inside).
     en, clear : next number; back to the first.
     """
 
     def __init__(self, params: SobolParams):
         self.params = params
+        self.count = Signal(params.width)
         super().__init__(unit_signature(params))
 
     def elaborate(self, platform):
@@ -47,7 +49,7 @@ class Sobol(wiring.Component):
         p = self.params
         ones = (1 << p.width) - 1
         offset = p.shift ^ (ones if p.invert else 0)
-        count = Signal(p.width)
+        count = self.count
         with m.If(self.clear):
             m.d.sync += count.eq(0)
         with m.Elif(self.en):
