@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from hdl.params.errors import UserError
 from hdl.params.host import HostParams
 from hdl.params.neuron import FIELDS, CoreParams, Emit, Range, bits_for
 from hdl.params.noc import FlitParams, Memory, MeshParams
-from mapping.images import acc_bits, build_images, check_fields, split_fields
+from mapping.images import (
+    Rows,
+    acc_bits,
+    check_fields,
+    record_image,
+    split_fields,
+    synapse_images,
+)
 from mapping.layout import Core, Layout
 from mapping.mapped import Images, Mapped, Target
 from mapping.network import Network
@@ -42,7 +51,7 @@ def _core_params(
 ) -> CoreParams:
     """The parameters of one core."""
     formats = program.formats
-    update_lanes = _update_lanes(target, core.slots)
+    update_lanes = _update_lanes(target, core.slots) if isinstance(core.rows, Rows) else 1
     ranges = []
     parts = []  # neurons of each range
     level = network.level[core.neurons]
@@ -57,11 +66,25 @@ def _core_params(
                     level=int(number) - 1, first=first // update_lanes, end=-(-end // update_lanes)
                 )
             )
-    graded = network.graded[core.source]
-    payload = formats.payload_bits if graded.any() else 0
-    most = np.where(graded, (1 << max(payload - 1, 0)) - 1, 1)
-    least = np.where(graded, -(1 << max(payload - 1, 0)), 0)
-    bits = acc_bits(core.synapses, core.slots, most, least)
+    synapses: dict[str, Any]
+    if isinstance(core.rows, Rows):
+        graded = network.graded[core.source]
+        payload = formats.payload_bits if graded.any() else 0
+        most = np.where(graded, (1 << max(payload - 1, 0)) - 1, 1)
+        least = np.where(graded, -(1 << max(payload - 1, 0)), 0)
+        bits = acc_bits(core.synapses, core.slots, most, least)
+        synapses = {
+            "lanes": target.lanes,
+            "index": core.rows.index,
+            "synapse_words": max(core.rows.words, 1),
+            "row_words": core.rows.row_words,
+            "weight_bits": core.rows.weight_bits,
+            "exponent_bits": core.rows.exponent_bits,
+            "payload_bits": payload,
+        }
+    else:
+        bits = core.rows.acc_bits
+        synapses = {"dendrites": core.rows.params}
     if bits > 40:
         name = program.populations[int(network.population[core.neurons[0]])].name
         raise UserError(
@@ -73,17 +96,10 @@ def _core_params(
         shared["current_decay"] = 0
     params = CoreParams(
         slots=core.slots,
-        lanes=target.lanes,
         update_lanes=update_lanes,
         levels=network.depth,
         ranges=tuple(ranges),
         axons=core.axons,
-        index=core.rows.index,
-        synapse_words=max(core.rows.words, 1),
-        row_words=core.rows.row_words,
-        weight_bits=core.rows.weight_bits,
-        exponent_bits=core.rows.exponent_bits,
-        payload_bits=payload,
         emission_bits=formats.payload_bits if (fields["emit"] == Emit.VALUE).any() else 0,
         value_bits=value_bits,
         membrane_bits=formats.membrane_bits,
@@ -91,6 +107,7 @@ def _core_params(
         decay_bits=formats.decay_bits,
         acc_bits=bits,
         shared=shared,
+        **synapses,
     )
     if wrong := check_fields(params, fields):
         population = program.populations[int(network.population[core.neurons[0]])].name
@@ -123,16 +140,20 @@ def assemble(
         fields = {name: whole[name][core.neurons] for name in FIELDS}
         made = _core_params(program, network, core, fields, target, value_bits)
         params[core.tile] = made
-        images[core.tile] = build_images(made, core.rows, core.synapses, fields, core.slot)
+        if isinstance(core.rows, Rows):
+            image = synapse_images(made, core.rows, core.synapses)
+        else:
+            image = core.rows.images(core.synapses, core.slots, core.axons)
+        images[core.tile] = image | record_image(made, fields, core.slot)
     flit = _flit(layout, params, program, value_bits)
     entries, tables, inputs = route_tables(
         network, layout.routing, layout.tile_of, layout.slot_of, params, flit
     )
     for tile, table in enumerate(tables):
         if table is not None:
-            image = images[tile]
-            assert image is not None
-            image[Memory.ROUTE] = table
+            contents = images[tile]
+            assert contents is not None
+            contents[Memory.ROUTE] = table
     host = HostParams(flit=flit, levels=network.depth)
     if host.word_bits > 64:
         raise UserError(

@@ -14,7 +14,8 @@ import numpy as np
 from hdl.params.neuron import FIELDS, CoreParams, bits_for
 from hdl.params.noc import Memory
 
-__all__ = ["Rows", "Synapses", "acc_bits", "build_images", "encode_rows", "split_fields"]
+__all__ = ["Rows", "Synapses", "acc_bits", "encode_rows", "record_image", "split_fields",
+           "synapse_images"]  # fmt: skip
 
 SIGNED = ("bias", "threshold", "reset_value")
 
@@ -169,10 +170,8 @@ def _listed(values: np.ndarray) -> list[int]:
     return [int(v) for v in values] if values.dtype == object else values.tolist()
 
 
-def build_images(
-    core: CoreParams, rows: Rows, s: Synapses, fields: dict[str, np.ndarray], slot: np.ndarray
-) -> dict[Memory, list[int]]:
-    """All memories but the route table. `fields` belong to the neurons in `slot`."""
+def synapse_images(core: CoreParams, rows: Rows, s: Synapses) -> dict[Memory, list[int]]:
+    """Memories of event-driven synapses."""
     lanes = core.lanes
     entry = np.zeros(core.synapse_words * lanes, dtype=np.int64)
     if core.weight_bits == 1:
@@ -194,17 +193,24 @@ def build_images(
     if core.pointer_bits:
         start = np.where(rows.count > 0, rows.start, 0)
         images[Memory.POINTER] = (start | rows.count << core.start_bits).tolist()
-    if core.record_bits:
-        kind = np.int64 if core.record_bits < 63 else object
-        record = np.zeros(core.slots, dtype=kind)
-        shift = 0
-        for name in core.table_fields:
-            bits = core.field_bits(name)
-            part = (fields[name] & ((1 << bits) - 1)).astype(kind)
-            record[slot] |= part << shift
-            shift += bits
-        images[Memory.PARAMETER] = _listed(record)
     return images
+
+
+def record_image(
+    core: CoreParams, fields: dict[str, np.ndarray], slot: np.ndarray
+) -> dict[Memory, list[int]]:
+    """The parameter memory, if there is one. `fields` belong to the neurons in `slot`."""
+    if not core.record_bits:
+        return {}
+    kind = np.int64 if core.record_bits < 63 else object
+    record = np.zeros(core.slots, dtype=kind)
+    shift = 0
+    for name in core.table_fields:
+        bits = core.field_bits(name)
+        part = (fields[name] & ((1 << bits) - 1)).astype(kind)
+        record[slot] |= part << shift
+        shift += bits
+    return {Memory.PARAMETER: _listed(record)}
 
 
 def check_fields(core: CoreParams, fields: dict[str, np.ndarray]) -> str | None:

@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hdl.params.errors import UserError
+from hdl.params.sc.dense import Streams
+from mapping.columns import MOST_LANES, Columns, Head, encode_columns, encode_head
 from mapping.images import Rows, Synapses, encode_rows
+from mapping.kinds import kinds_of, partition
 from mapping.mapped import Target
 from mapping.network import Network
-from mapping.partition import Limits, in_layer_order
+from mapping.partition import Limits
 from mapping.place import place
 from mapping.program import Program
-from mapping.refine import reach, refine
+from mapping.refine import reach
 from mapping.tables import Routing, route_sources
 
 __all__ = ["Core", "Layout", "fit"]
@@ -31,7 +34,7 @@ class Core:
     synapses: Synapses
     source: np.ndarray  #: source number of each synapse
     widest: int  #: weight bits of its widest projection
-    rows: Rows
+    rows: Rows | Columns | Head
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,17 +61,25 @@ def fit(
     pointers, padding) overflow a core, the next one may put fewer weights in each core; that one
     is in layer order, which mixes the fewest weight widths.
     """
-    limits = Limits(
-        cores=target.cores, lanes=target.lanes, neurons=target.neurons, bits=target.synapse_bits
-    )
+    kinds = kinds_of(program)
+    limits = [
+        Limits(
+            cores=target.cores,
+            lanes=target.lanes if kind.dendrites is None else 1,
+            neurons=target.neurons,
+            bits=target.synapse_bits,
+        )
+        for kind in kinds
+    ]
+    kind_of = {number: k for k, kind in enumerate(kinds) for number in kind.populations}
+    stream_lanes = target.stream_lanes or MOST_LANES
     problem: UserError | None = None
     for attempt in range(10):
+        seed = target.seed if attempt == 0 else None
         try:
-            core_of = in_layer_order(network, limits)
+            core_of = partition(program, network, kinds, limits, stream_lanes, spikes, seed)
         except UserError as error:
             raise problem or error from None
-        if attempt == 0:
-            core_of = refine(network, core_of, limits, spikes, target.seed)
         layout = _lay_out(program, network, core_of, target, mesh, spikes)
         short = [c for c in layout.cores if _over(c, target)]
         if not short:
@@ -79,9 +90,10 @@ def fit(
         if not target.synapse_bits or worst.rows.bits <= target.synapse_bits:
             raise problem
         if attempt:
+            k = kind_of[int(network.population[worst.neurons[0]])]
             held = len(worst.source) * worst.widest
-            bits = min(limits.bits or held, held * target.synapse_bits // worst.rows.bits)
-            limits = replace(limits, bits=bits)
+            bits = min(limits[k].bits or held, held * target.synapse_bits // worst.rows.bits)
+            limits[k] = replace(limits[k], bits=bits)
     assert problem is not None
     raise problem
 
@@ -118,9 +130,11 @@ def _lay_out(
     for k in range(count):
         members = np.flatnonzero(core_of == k)
         members = members[np.argsort(network.level[members], kind="stable")]
-        slot = _slots(network, members, target.lanes)
+        dendrites = program.populations[int(network.population[members[0]])].dendrites
+        lanes = target.lanes if dendrites is None else 1
+        slot = _slots(network, members, lanes)
         slot_of[members] = slot
-        slots = -(-(int(slot[-1]) + 1) // target.lanes) * target.lanes
+        slots = -(-(int(slot[-1]) + 1) // lanes) * lanes
         used = np.zeros(slots, dtype=bool)
         used[slot] = True
         mine = order[ends[k] : ends[k + 1]]
@@ -133,6 +147,14 @@ def _lay_out(
         axons = max(routing.axons[tile[k]], 1)
         present = np.unique(network.projection[mine])
         bits = int(network.weight_bits[present].max(initial=1))
+        rows: Rows | Columns | Head
+        if dendrites is None:
+            rows = encode_rows(s, axons, lanes, used, bits, target.index, target.synapse_bits)
+        elif isinstance(dendrites, Streams):
+            dealt = network.generator[mine]
+            rows = encode_columns(dendrites, s, dealt, slots, axons, target.stream_lanes)
+        else:
+            rows = encode_head(dendrites, axons)
         cores.append(
             Core(
                 tile=int(tile[k]),
@@ -143,9 +165,7 @@ def _lay_out(
                 synapses=s,
                 source=network.source[mine],
                 widest=bits,
-                rows=encode_rows(
-                    s, axons, target.lanes, used, bits, target.index, target.synapse_bits
-                ),
+                rows=rows,
             )
         )
     return Layout(
@@ -187,6 +207,17 @@ def _overflow(program: Program, network: Network, core: Core, target: Target) ->
     if len(core.synapses.slot):
         fan_in = np.bincount(network.population[_owner(core)], minlength=len(fan_in))
     name = program.populations[int(fan_in.argmax())].name
+    if isinstance(core.rows, Head):
+        for need, limit, what, option in (
+            (core.slots, target.neurons, "neuron slots", "--neurons"),
+            (core.axons, target.axons, "axons", "--axons"),
+            (core.rows.bits, target.synapse_bits, "bits of synapse memory", "--synapse-bits"),
+        ):
+            if limit is not None and need > limit:
+                return (
+                    f"core at tile {core.tile}: {need} {what} needed, {limit} available (all for "
+                    f"{name}); an attention head takes one core: allow more in it ({option})"
+                )
     if target.synapse_bits is not None and core.rows.bits > target.synapse_bits:
         return (
             f"core at tile {core.tile}: {core.rows.bits} bits of synapse memory needed, "

@@ -36,6 +36,8 @@ class Target:
     routes : most route entries per slot.
     index : row encoding (hdl.params.neuron.CoreParams.index), "auto" for each core's smallest.
     width, height : the mesh; nearly square if not given.
+    stream_lanes : products of bit-streams per cycle of a stochastic core, a power of two; 64, or
+        fewer if its fan-in is smaller, if not given. Its neurons are updated one by one.
     interval : ticks between steps; the shortest that is right if not given.
     seed : of the searches for a partition and a placement.
     """
@@ -50,6 +52,7 @@ class Target:
     index: str = "auto"
     width: int | None = None
     height: int | None = None
+    stream_lanes: int | None = None
     interval: int | None = None
     seed: int = 0
 
@@ -63,8 +66,10 @@ class Mapped:
     `input_routes`: for each input number the flits that one event of it takes.
     `delayed_routes`: the same for projections of delay 1: flits sent one step later; empty if
     no input has one.
-    `stats`: "cores": per core a dict {tile, x, y, neurons, slots, axons, index, weight_bits,
-    synapse_bits (headers and pointers counted), words_per_event, empty_rows, slots_by_population};
+    `stats`: "cores": per core a dict {tile, x, y, neurons, slots, axons, dendrites ("events",
+    "streams" or "attention"), weight_bits, synapse_bits (headers and pointers counted), empty_rows,
+    slots_by_population; "events": index, words_per_event; "streams": columns, stream_lanes,
+    generator, generators, stream_length};
     "links": expected flits per step of each link "x,y>x,y" ("host" for the host);
     "km1": mean number of other cores that a spike must reach; "mean_hops": links per flit.
     `notes`: what a user should know, a list of {"node", "change", "effect"}.

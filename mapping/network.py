@@ -7,13 +7,15 @@ event of a delayed input one step after the event itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from hdl.params.errors import UserError
 from hdl.params.neuron import Emit
+from hdl.params.sc.attention import PORTS
+from hdl.params.sc.dense import Streams
 from mapping.dendrites import dendrite_problems
 from mapping.program import Program, Projection
 from mapping.schedule import Edge
@@ -25,7 +27,11 @@ MAX_EXPONENT = 15
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Network:
-    """Synapses are sorted by source; a (source, target) pair occurs at most once."""
+    """Synapses are sorted by source; a (source, target) pair occurs at most once.
+
+    Into a stochastic population a weight is shifted by its exponent already, into an attention head
+    it says which of its ports the source feeds: bit n is PORTS[n].
+    """
 
     inputs: int  #: sources at the host, delayed ones counted
     neurons: int
@@ -39,6 +45,7 @@ class Network:
     target: np.ndarray  #: of each synapse: neuron number
     weight: np.ndarray
     exponent: np.ndarray
+    generator: np.ndarray  #: of each synapse: its source's at a stochastic population, else 0
     projection: np.ndarray  #: of each synapse: number into `weight_bits`
     weight_bits: np.ndarray  #: of each (merged) projection
     edges: tuple[Edge, ...]
@@ -50,6 +57,27 @@ class Network:
     @property
     def depth(self) -> int:
         return int(self.level.max())
+
+
+def _joined(group: list[Projection]) -> Projection:
+    """Projections from one source into several ports of an attention head as one."""
+    ports = sum(1 << PORTS.index(q.port) for q in group)
+    return replace(group[0], weights=group[0].weights * ports)
+
+
+def _generators(
+    program: Program, streams: dict[str, Streams]
+) -> dict[tuple[str, str, int], np.ndarray]:
+    """By source, target and delay of projections into stochastic populations: what generator each
+    source neuron draws from."""
+    found, counted = {}, dict.fromkeys(streams, 0)
+    for q in program.projections:
+        if q.target in streams:
+            size = len(q.indptr) - 1
+            place = counted[q.target] + np.arange(size)
+            found[q.source, q.target, q.delay] = place % streams[q.target].generators
+            counted[q.target] += size
+    return found
 
 
 def _merge(group: list[Projection], rows: int, columns: int) -> Projection:
@@ -144,27 +172,39 @@ def flatten(program: Program) -> Network:
         delay = q.delay if level[q.source] or q.delay != 1 else 0
         name = f"projection {q.source} -> {q.target}"
         edges.append((level[q.source], level[q.target], delay, name))
+    special = {p.name: p.dendrites for p in program.populations if p.dendrites is not None}
+    streams = {name: s for name, s in special.items() if isinstance(s, Streams)}
+    generators = _generators(program, streams)
     parts: list[tuple[np.ndarray, ...]] = []
     bits: list[int] = []
     for (a, b, delay), group in pairs.items():
-        q = group[0] if len(group) == 1 else _merge(group, size[a], size[b])
+        if b in special and b not in streams:
+            q = _joined(group)
+        else:
+            q = group[0] if len(group) == 1 else _merge(group, size[a], size[b])
         rows = np.repeat(np.arange(size[a]), np.diff(q.indptr)) + first[a]
         if delay and not level[a]:
             rows += delayed
         columns = np.asarray(q.indices, dtype=np.int64) + (first[b] - inputs)
         weights = np.asarray(q.weights, dtype=np.int64)
+        dealt = np.zeros(len(rows), dtype=np.int64)
+        if b in streams:
+            weights = weights << q.exponent
+            dealt = np.repeat(generators[a, b, delay], np.diff(q.indptr))
         keep = weights != 0
         if not keep.all():
-            rows, columns, weights = rows[keep], columns[keep], weights[keep]
+            rows, columns, weights, dealt = (x[keep] for x in (rows, columns, weights, dealt))
         count = len(rows)
-        extra = np.full(count, q.exponent), np.full(count, len(bits))
-        parts.append((rows, columns, weights, *extra))
-        bits.append(q.weight_bits)
+        shift = 0 if b in streams else q.exponent
+        parts.append(
+            (rows, columns, weights, np.full(count, shift), dealt, np.full(count, len(bits)))
+        )
+        bits.append(streams[b].weight_bits + 2 if b in streams else q.weight_bits)
     columns_of = [
-        np.concatenate([p[k] for p in parts]) if parts else np.zeros(0, np.int64) for k in range(5)
+        np.concatenate([p[k] for p in parts]) if parts else np.zeros(0, np.int64) for k in range(6)
     ]
     order = np.argsort(columns_of[0], kind="stable")
-    source, target, weight, exponent, projection = (c[order] for c in columns_of)
+    source, target, weight, exponent, generator, projection = (c[order] for c in columns_of)
     graded = np.concatenate(
         [np.full(i.size, i.graded) for i in program.inputs] * (2 if late else 1)
         + [p.fields["emit"] == Emit.VALUE for p in program.populations]
@@ -189,6 +229,7 @@ def flatten(program: Program) -> Network:
         target=target,
         weight=weight,
         exponent=exponent,
+        generator=generator,
         projection=projection,
         weight_bits=np.asarray(bits, dtype=np.int64),
         edges=tuple(edges),

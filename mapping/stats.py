@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from hdl.params.neuron import CoreParams
+from mapping.columns import Columns, Head
+from mapping.images import Rows
 from mapping.layout import Layout
 from mapping.mapped import Target
 from mapping.network import Network
@@ -39,11 +41,9 @@ def map_stats(
                 "axons": c.axons,
                 "synapses": len(c.synapses.axon),
                 "synapse_bits": c.rows.bits,
-                "index": c.rows.index,
-                "weight_bits": c.rows.weight_bits,
                 "acc_bits": made.acc_bits,
                 "update_lanes": made.update_lanes,
-                "words_per_event": c.rows.words_per_event,
+                **_of_dendrites(c.rows),
                 "empty_rows": int(c.axons - len(np.unique(c.synapses.axon))),
                 "slots_by_population": {
                     program.populations[i].name: int(sizes[i]) for i in np.flatnonzero(sizes)
@@ -61,6 +61,28 @@ def map_stats(
         "flits_per_step": flits,
         "km1": km1(layout.reached, home, spikes),
         "routes": layout.routing.most_entries,
+    }
+
+
+def _of_dendrites(rows: Rows | Columns | Head) -> dict[str, Any]:
+    if isinstance(rows, Head):
+        return {"dendrites": "attention", "weight_bits": 1}
+    if isinstance(rows, Rows):
+        return {
+            "dendrites": "events",
+            "index": rows.index,
+            "weight_bits": rows.weight_bits,
+            "words_per_event": rows.words_per_event,
+        }
+    streams = rows.params.streams
+    return {
+        "dendrites": "streams",
+        "weight_bits": streams.weight_bits + 1,
+        "columns": rows.params.columns,
+        "stream_lanes": rows.params.lanes,
+        "generator": streams.generator,
+        "generators": streams.generators,
+        "stream_length": 1 << streams.log2_length,
     }
 
 

@@ -4,8 +4,16 @@ It takes host words and gives host words, so it checks images, routes, schedule 
 without any help from the mapper's own code.
 """
 
+from dataclasses import replace
+
+import numpy as np
+
 from hdl.params.neuron import FIELDS
 from hdl.params.noc import Memory
+from hdl.params.sc.attention import AttentionParams
+from hdl.params.sc.dense import DenseParams
+from sim.golden.sc.attention import AttentionModel
+from tests.sim.golden.test_dense import plain_bit, plain_numbers
 
 __all__ = ["Core", "Fabric", "unpack", "walk"]
 
@@ -75,6 +83,8 @@ class Core:
 
     def clear(self) -> None:
         slots = self.params.slots
+        self.inputs: dict = {}  # what events of this step set: column, or port, token, column
+        self.heard: list[dict] = []  # the inputs of all steps since the clear
         self.acc, self.membrane, self.current = [0] * slots, [0] * slots, [0] * slots
 
     def row(self, axon: int) -> list[tuple[int, int]]:
@@ -113,11 +123,80 @@ class Core:
 
     def take(self, axon: int, value: int) -> None:
         p = self.params
+        if isinstance(p.dendrites, DenseParams):
+            d = p.dendrites
+            column, valid, rest = unpack(self.images[Memory.POINTER][axon], d.column_bits, 1)
+            assert rest == 0
+            if valid:
+                assert column not in self.inputs
+                self.inputs[column] = signed(value, p.value_bits) if d.streams.value_bits else 1
+            return
+        if p.dendrites is not None:
+            d = p.dendrites
+            pointer = self.images[Memory.POINTER][axon]
+            column, token, ports, rest = unpack(pointer, d.column_bits, d.token_bits, 3)
+            assert rest == 0
+            for port in range(3):
+                if ports >> port & 1:
+                    assert (port, token, column) not in self.inputs
+                    self.inputs[port, token, column] = 1
+            return
         factor = (
             signed(value & ((1 << p.payload_bits) - 1), p.payload_bits) if p.payload_bits else 1
         )
         for slot, weight in self.row(axon):
             self.acc[slot] += weight * factor
+
+    def begin(self) -> None:
+        """Sums of all slots at the start of an update, of dendrites other than synapses."""
+        d, slots = self.params.dendrites, self.params.slots
+        if isinstance(d, DenseParams):
+            for slot in range(slots):
+                self.acc[slot] = self.dot(d, slot)
+        elif isinstance(d, AttentionParams):
+            self.heard.append(self.inputs)
+            arrays = np.zeros((3, len(self.heard), d.tokens, d.dim), np.uint8)
+            for step, inputs in enumerate(self.heard):
+                for port, token, column in inputs:
+                    arrays[port, step, token, column] = 1
+            self.acc = AttentionModel(d).run(*arrays)[-1].reshape(-1).tolist()
+        self.inputs = {}
+
+    def dot(self, d: DenseParams, slot: int) -> int:
+        """The dot product of one slot, bit by bit."""
+        s = d.streams
+        length, tolerance = s.log2_length, s.tolerance
+        if Memory.CONTROL in self.images:
+            length, tolerance, rest = unpack(self.images[Memory.CONTROL][0], 5, 33)
+            assert rest == 0
+            tolerance -= 1
+        counts = [0] * (length + 1)
+        for column, value in self.inputs.items():
+            tile, lane = divmod(column, d.lanes)
+            bank, bit = divmod(lane, d.bank_lanes)
+            first = (slot * d.tiles + tile) * d.planes
+            planes = [
+                self.images[Memory.SYNAPSE][(first + b) * s.generators + bank] >> bit & 1
+                for b in range(d.planes)
+            ]
+            q = s.weight_bits
+            size = sum(plane << b for b, plane in enumerate(planes[: q + 1]))
+            size = 1 << q if size == (2 << q) - 1 else size
+            sign = (-1 if planes[q + 1] else 1) * (-1 if value < 0 else 1)
+            u, v = plain_numbers(replace(s, log2_length=length), bank)
+            ones = 0
+            for t in range(1 << length):
+                ones += plain_bit(size, q, u[t], s.source_bits) & plain_bit(
+                    abs(value), s.value_bits, v[t], s.source_bits
+                )
+                if (t + 1) & t == 0:
+                    counts[t.bit_length()] += sign * ones
+        whole = s.weight_bits + s.value_bits
+        sums = [count << (whole - k) for k, count in enumerate(counts)]
+        for k in range(s.first + 1, length + 1) if tolerance >= 0 else ():
+            if abs(sums[k] - sums[k - 1]) <= tolerance:
+                return sums[k]
+        return sums[-1]
 
     def fields(self, slot: int) -> dict[str, int]:
         p = self.params
@@ -233,6 +312,8 @@ class Fabric:
             state[2] |= data << state[3]
             state[3] += chunk
             if op == 2:
+                if state[0] == Memory.CONTROL:
+                    core.images.pop(Memory.CONTROL, None)
                 items = core.images.setdefault(Memory(state[0]), [])
                 assert len(items) == state[1]
                 items.append(state[2])
@@ -262,6 +343,8 @@ class Fabric:
                 core.clear()
                 continue
             p, entries = core.params, self.mesh.entries[tile]
+            if p.dendrites is not None and mask >> p.ranges[0].level & 1:
+                core.begin()
             for r in p.ranges:
                 if not mask >> r.level & 1:
                     continue

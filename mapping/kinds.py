@@ -1,0 +1,174 @@
+"""Kinds of cores: which populations may share a core, and how many cores each kind gets.
+
+A core has one kind of dendrites. Event-driven populations share cores freely; stochastic ones if
+their streams and their levels are the same (and, with several generators, only if they are one
+population: its inputs are counted through to deal the generators out); an attention head has a
+core of its own. Each kind is partitioned by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hdl.params.errors import UserError
+from hdl.params.sc.attention import AttentionParams
+from hdl.params.sc.dense import Streams
+from mapping.network import Network
+from mapping.partition import Limits, in_layer_order
+from mapping.program import Program
+from mapping.refine import refine
+
+__all__ = ["Kind", "kinds_of", "partition"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """dendrites: of its cores, None for event-driven ones. populations: their numbers."""
+
+    dendrites: Streams | AttentionParams | None
+    populations: tuple[int, ...]
+
+    def describe(self, program: Program) -> str:
+        name = {type(None): "event-driven", Streams: "stochastic"}.get(
+            type(self.dendrites), "attention"
+        )
+        return f"{name} ({', '.join(program.populations[i].name for i in self.populations)})"
+
+
+def kinds_of(program: Program) -> list[Kind]:
+    """The kinds, in the order of their first populations."""
+    found: dict[tuple, list[int]] = {}
+    for number, p in enumerate(program.populations):
+        key: tuple = (p.dendrites,)
+        if isinstance(p.dendrites, Streams):
+            key = p.dendrites, p.level if p.dendrites.generators == 1 else p.name
+        elif p.dendrites is not None:
+            key = p.dendrites, p.name
+        found.setdefault(key, []).append(number)
+    return [Kind(key[0], tuple(numbers)) for key, numbers in found.items()]
+
+
+def _part(network: Network, members: np.ndarray, spikes: np.ndarray) -> tuple[Network, np.ndarray]:
+    """The network of these neurons alone, all others made inputs, and the spikes of its sources."""
+    mine = np.zeros(network.neurons, dtype=bool)
+    mine[members] = True
+    outside = np.concatenate([np.ones(network.inputs, dtype=bool), ~mine])
+    order = np.concatenate([np.flatnonzero(outside), network.inputs + members])
+    number = np.empty(network.sources, dtype=np.int64)
+    number[order] = np.arange(network.sources)
+    kept = np.flatnonzero(mine[network.target])
+    source = number[network.source[kept]]
+    kept = kept[np.argsort(source, kind="stable")]
+    inputs = network.sources - len(members)
+    _, population = np.unique(network.population[members], return_inverse=True)
+    part = replace(
+        network,
+        inputs=inputs,
+        neurons=len(members),
+        population=population,
+        level=network.level[members],
+        graded=network.graded[order],
+        output=network.output[members],
+        source=number[network.source[kept]],
+        target=number[network.target[kept] + network.inputs] - inputs,
+        weight=network.weight[kept],
+        exponent=network.exponent[kept],
+        projection=network.projection[kept],
+        generator=network.generator[kept],
+    )
+    return part, spikes[order]
+
+
+def _load(
+    kind: Kind, part: Network, limits: Limits, stream_lanes: int, spikes: np.ndarray
+) -> float:
+    """Cycles of a step, roughly, if one core did it all."""
+    if isinstance(kind.dendrites, Streams):
+        columns = len(np.unique(part.source))
+        return part.neurons * -(-columns // stream_lanes) * 2.0**kind.dendrites.log2_length
+    return float(spikes[part.source].sum()) / limits.lanes + part.neurons
+
+
+def _fits(part: Network, limits: Limits) -> int:
+    """The fewest cores, up to limits.cores, that hold it; UserError if that is not enough."""
+    if limits.neurons is None and limits.bits is None:
+        return 1
+    low, high = 1, limits.cores
+    in_layer_order(part, limits)
+    while low < high:
+        middle = (low + high) // 2
+        try:
+            in_layer_order(part, replace(limits, cores=middle))
+            high = middle
+        except UserError:
+            low = middle + 1
+    return high
+
+
+def _share(
+    program: Program, kinds: list[Kind], least: list[int], most: list[int], loads: list[float],
+    cores: int,
+) -> list[int]:  # fmt: skip
+    """Cores of each kind, `least`..`most`, the heaviest first; UserError if there are too few."""
+    if sum(least) > cores:
+        each = "; ".join(
+            f"{n} {kind.describe(program)}" for n, kind in zip(least, kinds, strict=True)
+        )
+        raise UserError(
+            f"cores: {sum(least)} needed, {cores} available; by kind: {each}; "
+            f"use more cores (--cores {sum(least)})"
+        )
+    counts = list(least)
+    for _ in range(cores - sum(least)):
+        able = [i for i in range(len(kinds)) if counts[i] < most[i]]
+        if able:
+            counts[max(able, key=lambda i: loads[i] / counts[i])] += 1
+    return counts
+
+
+def partition(
+    program: Program,
+    network: Network,
+    kinds: list[Kind],
+    limits: list[Limits],
+    stream_lanes: int,
+    spikes: np.ndarray,
+    seed: int | None,
+) -> np.ndarray:
+    """The core of each neuron; cores of a kind have neighbouring numbers.
+
+    `limits`: of a core of each kind, all with the number of cores that there are. `seed`: of the
+    refinement; None: layer order. UserError if the cores do not suffice.
+    """
+
+    def divide(part: Network, limit: Limits, weight: np.ndarray) -> np.ndarray:
+        core = in_layer_order(part, limit)
+        return core if seed is None else refine(part, core, limit, weight, seed)
+
+    heads = [isinstance(kind.dendrites, AttentionParams) for kind in kinds]
+    if heads == [False]:
+        return divide(network, limits[0], spikes)
+    groups = [np.flatnonzero(np.isin(network.population, kind.populations)) for kind in kinds]
+    parts = [_part(network, members, spikes) for members in groups]
+    least = [
+        1 if head else _fits(part, limit)
+        for head, limit, (part, _) in zip(heads, limits, parts, strict=True)
+    ]
+    most = [1 if head else len(members) for head, members in zip(heads, groups, strict=True)]
+    loads = [
+        _load(kind, part, limit, stream_lanes, weight)
+        for kind, limit, (part, weight) in zip(kinds, limits, parts, strict=True)
+    ]
+    counts = _share(program, kinds, least, most, loads, limits[0].cores)
+    core_of = np.zeros(network.neurons, dtype=np.int64)
+    first = 0
+    for head, members, count, limit, (part, weight) in zip(
+        heads, groups, counts, limits, parts, strict=True
+    ):
+        if not head:
+            core_of[members] = divide(part, replace(limit, cores=count), weight)
+        core_of[members] += first
+        first = int(core_of[members].max()) + 1
+    return core_of
