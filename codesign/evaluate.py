@@ -27,8 +27,9 @@ class Evaluation:
     accuracy : {"float", "golden", "rtl"}. spikes_per_sample : events that populations sent.
     mismatches : output words in which RTL and golden model differ, answers that can't be
     included; must be 0. decision_agreement : share of samples that float and golden model decide
-    alike. spike_agreement : per spiking layer, spikes that float and golden model both have over
-    those that either has. saturations : sums clamped to their range, by population.
+    alike; float_agreement : that two runs of a float model with random draws decide alike.
+    spike_agreement : per spiking layer without random draws, spikes that float and golden model
+    both have over those that either has. saturations : sums clamped to their range, by population.
     confusion : [label][decision] counts of the golden model. clock_mhz : of `latency_us`.
     """
 
@@ -48,6 +49,7 @@ class Evaluation:
     mismatches: int | None = None
     errors: tuple[str, ...] = ()
     decision_agreement: float | None = None
+    float_agreement: float | None = None
     spike_agreement: dict[str, float] = field(default_factory=dict)
     spikes_by_population: dict[str, float] = field(default_factory=dict)
     saturations: dict[str, int] = field(default_factory=dict)
@@ -140,6 +142,7 @@ def evaluate(
         mismatches=mismatches,
         errors=tuple(errors),
         decision_agreement=run.agreement(),
+        float_agreement=run.agreement("float again"),
         spike_agreement=run.spike_agreement(),
         spikes_by_population={name: run.mean(count) for name, count in run.events.items()},
         saturations=run.saturations,

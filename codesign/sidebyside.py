@@ -46,7 +46,8 @@ class Models:
         wide, places = observed(self.program)
         golden, graph = Golden(wide), self.artefact.graph if with_float else None
         stimulus, lengths = self.stimulus, self.stimulus.lengths
-        parts: dict[str, list[np.ndarray]] = {"golden": [], "float": []}
+        parts: dict[str, list[np.ndarray]] = {"golden": [], "float": [], "float again": []}
+        drawn = graph.random if graph else frozenset()
         for part in chunks(self.program, stimulus.samples, stimulus.steps):
             ran = golden.run(self.given[part], lengths[part], threads=os.cpu_count() or 1)
             sent = [ran.outputs[..., places[name]] for name in self.program.outputs]
@@ -63,8 +64,11 @@ class Models:
                 real = simulate(graph, shown)
                 short = ((0, 0), (0, stimulus.steps - real.outputs.shape[1]), (0, 0))
                 parts["float"].append(np.pad(real.outputs, short))
+                if drawn & set(graph.outputs):
+                    again = simulate(graph, shown, keep=graph.outputs, seed=1)
+                    parts["float again"].append(np.pad(again.outputs, short))
                 for name, spikes in real.layers.items():
-                    if spikes.dtype == np.bool_ and name in places:
+                    if spikes.dtype == np.bool_ and name in places and name not in drawn:
                         mine = ran.outputs[:, : spikes.shape[1], places[name]] != 0
                         self.both[name] += int(np.count_nonzero(mine & spikes))
                         self.either[name] += int(np.count_nonzero(mine | spikes))
@@ -83,13 +87,14 @@ class Models:
         decided, labels = self.decided.get(name), self.stimulus.labels
         return None if decided is None or labels is None else np.mean(decided == labels).item()
 
-    def agreement(self) -> float | None:
-        """Share of samples that float and golden model decide alike."""
-        real, golden = self.decided.get("float"), self.decided.get("golden")
-        return None if real is None or golden is None else np.mean(real == golden).item()
+    def agreement(self, other: str = "golden") -> float | None:
+        """Share of samples that the float model and another ("float again": with other draws of
+        attention heads) decide alike."""
+        real, second = self.decided.get("float"), self.decided.get(other)
+        return None if real is None or second is None else np.mean(real == second).item()
 
     def spike_agreement(self) -> dict[str, float]:
-        """Per spiking layer, common spikes over all spikes."""
+        """Per spiking layer that does not depend on random draws, common spikes over all spikes."""
         seen = {name: count for name, count in self.either.items() if count}
         return {name: self.both[name] / count for name, count in seen.items()}
 

@@ -1,4 +1,9 @@
-"""How far the golden model is from the floating-point model: a loss, not a fault."""
+"""How far the golden model is from the floating-point model: a loss, not a fault.
+
+Where attention heads draw at random, the two models draw different bits: equal spikes would mean
+nothing, so they are compared by accuracy, and their decisions with those of two runs of the
+floating-point model.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +28,14 @@ class Quantisation:
 
     Members
     -------
-    spike_agreement : share of (step, output) with the same spike; None if no output spikes.
+    spike_agreement : share of (step, output) with the same spike; None if no output spikes, or
+        if outputs are random.
     spikes_float, spikes_golden : output spikes.
-    relative_error : root mean square of the difference over that of the values; None if all spike.
+    relative_error : root mean square of the difference over that of the values; None if all spike,
+        or if outputs are random.
     decision_agreement : share of samples with the same decision; None without a readout.
+    float_agreement : share of samples that two runs of the floating-point model, with different
+        draws, decide alike; None if outputs are not random.
     accuracy_float, accuracy_golden : share of right decisions; None without labels.
     """
 
@@ -35,6 +44,7 @@ class Quantisation:
     spikes_golden: int | None = None
     relative_error: float | None = None
     decision_agreement: float | None = None
+    float_agreement: float | None = None
     accuracy_float: float | None = None
     accuracy_golden: float | None = None
 
@@ -46,6 +56,8 @@ class Quantisation:
             parts.append(f"output values differ by {self.relative_error:.2%} (rms)")
         if self.decision_agreement is not None:
             parts.append(f"decisions agree to {self.decision_agreement:.2%}")
+        if self.float_agreement is not None:
+            parts.append(f"those of two float runs to {self.float_agreement:.2%} (random draws)")
         if self.accuracy_float is not None and self.accuracy_golden is not None:
             parts.append(f"accuracy {self.accuracy_float:.2%} -> {self.accuracy_golden:.2%}")
         return ", ".join(parts) or "no outputs"
@@ -73,11 +85,12 @@ def quantisation_loss(
         [np.full(program.population(n).size, _spikes(program, n)) for n in program.outputs]
     ).astype(bool)
     figures: dict[str, float | int | None] = {}
-    if spiking.any() and valid.any():
+    drawn = bool(graph.random & set(graph.outputs))
+    if spiking.any() and valid.any() and not drawn:
         a, b = reference[valid][:, spiking] != 0, golden[valid][:, spiking] != 0
         figures["spike_agreement"] = float((a == b).mean())
         figures["spikes_float"], figures["spikes_golden"] = int(a.sum()), int(b.sum())
-    if not spiking.all() and valid.any():
+    if not spiking.all() and valid.any() and not drawn:
         right = reference[valid][:, ~spiking].astype(np.float64)
         error = real_outputs(program, golden)[valid][:, ~spiking] - right
         size = float(np.sqrt((right**2).mean()))
@@ -86,6 +99,10 @@ def quantisation_loss(
         a = decide(program.readout, reference, lengths)
         b = decide(program.readout, real_outputs(program, golden), lengths)
         figures["decision_agreement"] = float((a == b).mean())
+        if drawn:
+            again = simulate(graph, samples, keep=graph.outputs, seed=1).outputs
+            other = decide(program.readout, again, lengths)
+            figures["float_agreement"] = float((a == other).mean())
         if stimulus.labels is not None:
             figures["accuracy_float"] = float((a == stimulus.labels).mean())
             figures["accuracy_golden"] = float((b == stimulus.labels).mean())

@@ -65,6 +65,8 @@ def evaluation(found: Evaluation) -> list[Any]:
     ]
     if found.decision_agreement is not None:
         rows.append(("float and golden decide alike", f"{found.decision_agreement:.2%}"))
+    if found.float_agreement is not None:
+        rows.append(("two float runs (random draws) decide alike", f"{found.float_agreement:.2%}"))
     for name, value in found.spike_agreement.items():
         rows.append((f"spikes in common, {name}", f"{value:.2%}"))
     rows += [
