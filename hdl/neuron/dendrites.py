@@ -8,10 +8,10 @@ from hdl.neuron.accumulate import Accumulators
 from hdl.neuron.fetch import Fetch
 from hdl.neuron.ports import ConfigPort, dendrites_signature
 from hdl.params.neuron import CoreParams
-from hdl.params.sc.dense import DenseParams
-from hdl.sc.dense import DenseDendrites
 from hdl.params.sc.attention import AttentionParams
+from hdl.params.sc.dense import DenseParams
 from hdl.sc.attention_dendrites import AttentionDendrites
+from hdl.sc.dense import DenseDendrites
 
 __all__ = ["Dendrites", "dendrites_for"]
 
@@ -55,7 +55,11 @@ class Dendrites(wiring.Component):
 
 
 #: The component for each type of `CoreParams.dendrites`.
-KINDS: dict[type, type] = {type(None): Dendrites, AttentionParams: AttentionDendrites}
+KINDS: dict[type, type] = {
+    type(None): Dendrites,
+    DenseParams: DenseDendrites,
+    AttentionParams: AttentionDendrites,
+}
 
 
 def dendrites_for(params: CoreParams, config: ConfigPort, images=None) -> wiring.Component:

@@ -1,0 +1,235 @@
+"""Stochastic dense dendrites: a matrix-vector product by bit-streams."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect, flipped
+
+from hdl.arithmetic import times
+from hdl.memory import registered
+from hdl.neuron.ports import ConfigPort, dendrites_signature
+from hdl.params.dendrites import Memory
+from hdl.params.neuron import CoreParams, bits_for
+from hdl.params.sc.dense import LENGTH_BITS, DenseParams
+from hdl.sc.dense_input import DenseInput
+from hdl.sc.dense_planes import DensePlanes
+from hdl.sc.dense_sums import TAG, DenseSums, scale_range, sums_latency, tolerance_bits
+
+__all__ = ["DenseDendrites"]
+
+
+class DenseDendrites(wiring.Component):
+    """Each slot's sum by streams of 2**K bits of `lanes` weights at a time.
+
+    The equations and memories are those of hdl/params/sc/dense.py. A weight's stream is read from
+    its bit planes, so a lane is little more than the AND that multiplies and its share of the
+    counter. Tiles without an event cost nothing.
+
+    Cycles: with A tiles that have events (A > 0) and streams of 2**K bits, sum n = 1, 2, ... is
+    ready `latency` + n * A * (2**K + 1) cycles after `start`. In an early termination a sum that
+    stops at 2**k bits takes A * (2**k + k - first + 1) + `stop_latency` cycles instead, and the
+    last of these sums is ready at the end of its share. Without events (A = 0) all are ready at
+    once.
+
+    Parameters
+    ----------
+    params : the core; its dendrites are `DenseParams`.
+    config : signature of the configuration port.
+    images : initial contents by Memory; missing ones are zero.
+
+    Members: see `dendrites_signature`.
+    """
+
+    #: Cycles from the number of a bit to the register of the product bits.
+    PIPELINE = 5
+
+    def __init__(self, params: CoreParams, config: ConfigPort, images=None):
+        self.params, self.config_signature, self.images = params, config, images or {}
+        self.dense: DenseParams = params.dendrites
+        self.latency = self.PIPELINE + sums_latency(self.dense) + 1
+        self.stop_latency = self.PIPELINE + sums_latency(self.dense) + 3
+        super().__init__(dendrites_signature(params, config))
+
+    def elaborate(self, platform):
+        m = Module()
+        p, d, s = self.params, self.dense, self.dense.streams
+        m.submodules.input = events = DenseInput(p, self.config_signature, self.images)
+        m.submodules.planes = planes = DensePlanes(d)
+        m.submodules.sums = sums = DenseSums(p)
+        connect(m, flipped(self.i), events.i)
+        connect(m, flipped(self.config), events.config)
+
+        # A pass: from `start` until the last sum is taken. Then the events are forgotten.
+        passing, begin = Signal(), Signal()
+        over = self.take & (self.group == p.slots - 1) & passing
+        some = self.start & (events.count != 0)
+        m.d.sync += [passing.eq((passing & ~over) | some), begin.eq(some)]
+        m.d.comb += [
+            events.run.eq(self.run),
+            self.busy.eq(events.busy),
+            events.forget.eq(over | self.clear),
+            self.ready.eq(~passing | sums.ready),
+            sums.take.eq(self.take),
+            sums.begin.eq(begin),
+            self.sums[0].eq(sums.sum),
+        ]
+        whole, short = self._control(m, sums)
+
+        # The sequence: slots; in a slot chunks of the streams; in a chunk the tiles on the list; in
+        # a tile the signs, then a cycle for each bit. `number` is the list entry of the tile after
+        # this one; its addresses are prepared meanwhile.
+        step, total = d.tiles * d.planes, p.slots * d.tiles * d.planes
+        running, sign, fresh = Signal(), Signal(), Signal()
+        t, chunk, final = (Signal(s.source_bits, name=n) for n in ("t", "chunk", "final"))
+        following = Signal.like(events.number)
+        here, next_slot = (Signal(range(total + 1), name=n) for n in ("slot", "next_slot"))
+        weights, values = Signal(range(total)), Signal(range(d.tiles * d.value_planes))
+        weights_ahead, values_ahead = Signal.like(weights), Signal.like(values)
+        m.d.sync += [
+            weights_ahead.eq(times(events.tile, d.planes)),
+            values_ahead.eq(times(events.tile, d.value_planes)),
+        ]
+        m.d.comb += following.eq(Mux(events.number + 1 == events.count, 0, events.number + 1))
+        number = Signal.like(events.number)
+        m.d.comb += events.number.eq(number)
+
+        tile_end = running & ~sign & (t == final) & ~sums.done
+        chunk_end = tile_end & (number == 0)
+        slot_end = chunk_end & (final == whole)
+        restart = Signal(2)  # cycles after `done`: the first tile's addresses are prepared
+        another = (slot_end & ~sums.early) | restart[1]
+        last_slot = next_slot == total
+        new_slot = begin | (another & ~last_slot)
+        load = new_slot | (tile_end & ~slot_end)
+        m.d.sync += restart.eq(Cat(sums.done, restart[0]))
+
+        with m.If(running):
+            m.d.sync += sign.eq(0)
+            with m.If(~sign):
+                m.d.sync += [t.eq(t + 1), fresh.eq(0)]
+        with m.If(tile_end):
+            m.d.sync += [sign.eq(1), t.eq(chunk)]
+        with m.If(chunk_end):
+            m.d.sync += [t.eq(final + 1), chunk.eq(final + 1), final.eq((final << 1) | 1)]
+        with m.If(slot_end | sums.done):
+            m.d.sync += running.eq(0)
+        with m.If(load):
+            base = Mux(begin, 0, Mux(new_slot, next_slot, here))
+            m.d.sync += [
+                weights.eq(base + weights_ahead),
+                values.eq(values_ahead),
+                number.eq(following),
+            ]
+        with m.Elif(sums.done | ~passing):
+            m.d.sync += number.eq(0)
+        with m.If(new_slot):
+            m.d.sync += [
+                running.eq(1),
+                sign.eq(1),
+                fresh.eq(1),
+                t.eq(0),
+                chunk.eq(0),
+                final.eq(short),
+                here.eq(base),
+                next_slot.eq(base + step),
+            ]
+
+        # What is read, and what it means.
+        m.d.comb += [
+            planes.t.eq(t),
+            planes.en.eq(running & ~sign),
+            planes.begin.eq(new_slot),
+            planes.keep.eq(chunk_end),
+            planes.back.eq(tile_end & ~chunk_end),
+            planes.sign.eq(sign),
+        ]
+        tag = Signal(TAG)
+        m.d.comb += [
+            tag.valid.eq(running),
+            tag.sign.eq(sign),
+            tag.first.eq(fresh),
+            tag.check.eq(chunk_end),
+            tag.last.eq(slot_end),
+        ]
+        tags = [tag]
+        for k in range(self.PIPELINE):
+            held = Signal(TAG, name=f"tag_{k + 1}")
+            m.d.sync += [held.eq(tags[-1]), held.valid.eq(tags[-1].valid & ~sums.done)]
+            tags.append(held)
+        m.d.comb += sums.tag.eq(tags[-1])
+        self._lanes(m, events, planes, sums, weights, values, tags[self.PIPELINE - 1].sign)
+        return m
+
+    def _control(self, m, sums):
+        """Registers of length and tolerance; returns the last t of a stream and of its first chunk.
+
+        Both hold for a whole pass.
+        """
+        d, s = self.dense, self.dense.streams
+        most = (1 << tolerance_bits(d)) - 1
+        image = self.images.get(Memory.CONTROL) or [d.control(s.log2_length, s.tolerance)]
+        length = Signal(LENGTH_BITS, init=image[0] & ((1 << LENGTH_BITS) - 1))
+        above = Signal(range(most + 1), init=min(image[0] >> LENGTH_BITS, most))  # tolerance + 1
+        with m.If(self.config.en & (self.config.memory == Memory.CONTROL)):
+            value = self.config.data[LENGTH_BITS:]
+            fits = value[len(above) :] == 0
+            m.d.sync += [length.eq(self.config.data), above.eq(Mux(fits, value, most))]
+
+        whole, short = Signal(s.source_bits), Signal(s.source_bits)
+        scale = max(scale_range(d))
+        clipped = Mux(length > s.source_bits, s.source_bits, length)
+        every = Cat(length > k for k in range(s.source_bits))
+        early = (above != 0) & (length > s.first) if sums.can_stop else 0
+        with m.If(self.start):
+            m.d.sync += [
+                whole.eq(every),
+                short.eq(every),
+                sums.scale.eq(scale - clipped),
+                sums.early.eq(early),
+                sums.tolerance.eq(above - 1),
+            ]
+            with m.If(early):
+                m.d.sync += [short.eq((1 << s.first) - 1), sums.scale.eq(scale - s.first)]
+        return whole, short
+
+    def _lanes(self, m, events, planes, sums, weights, values, is_sign):
+        """Memories of the weights and the product of each lane. `is_sign`: signs are read."""
+        p, d, s = self.params, self.dense, self.dense.streams
+        banks = s.generators
+        bank_bits = bits_for(banks)
+        delayed = []
+        for base in (weights, values):
+            for _ in range(2):
+                held = Signal.like(base, reset_less=True)
+                m.d.sync += held.eq(base)
+                base = held
+            delayed.append(base)
+        image = self.images.get(Memory.SYNAPSE) or []
+        chosen = self.config.en & (self.config.memory == Memory.SYNAPSE)
+        bits: list[Value] = []
+        for bank in range(banks):
+            address = (delayed[0] + planes.weight[bank])[: len(weights)]
+            word, write = registered(
+                m, f"weights_{bank}", address, 1, depth=p.slots * d.tiles * d.planes,
+                bits=d.bank_lanes, init=image[bank::banks],
+            )  # fmt: skip
+            m.d.comb += [
+                write.addr.eq(self.config.address[bank_bits:]),
+                write.data.eq(self.config.data),
+                write.en.eq(chosen & (self.config.address[:bank_bits] == bank)),
+                events.address[bank].eq(delayed[1] + planes.value[bank]),
+            ]
+            value = events.words[bank]
+            signs = Signal(d.bank_lanes, name=f"signs_{bank}", reset_less=True)
+            mask = is_sign.replicate(d.bank_lanes)
+            if s.value_bits:
+                product = Mux(is_sign, word ^ value, (word & value) ^ signs)
+                sign = word ^ value
+            else:
+                product = (word ^ (signs & ~mask)) & value
+                sign = word
+            with m.If(is_sign):
+                m.d.sync += signs.eq(sign)
+            bits.append(product)
+        product = Signal(d.lanes, reset_less=True)
+        m.d.sync += product.eq(Cat(bits))
+        m.d.comb += sums.bits.eq(product)
