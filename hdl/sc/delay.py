@@ -56,14 +56,13 @@ class Decorrelate(wiring.Component):
     def __init__(self, params: DecorrelateParams):
         self.params = params
         super().__init__(unit_signature(params))
+        self.held = Signal(params.depth, init=sum(1 << k for k in range(1, params.depth, 2)))
 
     def elaborate(self, platform):
         m = Module()
-        depth = self.params.depth
-        first = sum(1 << k for k in range(1, depth, 2))
-        held = Signal(depth, init=first)
+        depth, held = self.params.depth, self.held
         with m.If(self.clear):
-            m.d.sync += held.eq(first)
+            m.d.sync += held.eq(held.init)
         with m.Elif(self.en):
             for k in range(depth):
                 with m.If(self.index == k):

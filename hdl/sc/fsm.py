@@ -1,30 +1,37 @@
 """Functions by saturating counters: tanh, exp, ReLU."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 
 from hdl.params.sc.fsm import ExponentialParams, ReluParams, TanhParams
+from hdl.sc.step import below, step
 from hdl.sc.unit import unit_signature
 
 __all__ = ["Exponential", "Relu", "Tanh"]
 
 
 class _Walk(wiring.Component):
-    """A counter from 0 to states - 1 that a one moves up and a zero moves down."""
+    """A counter that a one moves up and a zero moves down, between two ends.
+
+    `state` is s + `low`, in the middle of its range: its highest bit is s >= N / 2, and one end
+    is the inverse of the other, so that one comparison finds the end that `a` pushes against.
+    """
 
     def __init__(self, params):
         self.params = params
         super().__init__(unit_signature(params))
-        self.state = Signal(range(params.states), init=params.states // 2)
+        bits = (params.states - 1).bit_length()
+        self.low = (1 << (bits - 1)) - params.states // 2
+        self.state = Signal(bits, init=1 << (bits - 1))
 
     def elaborate(self, platform):
         m = Module()
         state = self.state
-        top = self.params.states - 1
+        ends = (state ^ self.a.replicate(len(state))) == self.low
         with m.If(self.clear):
             m.d.sync += state.eq(state.init)
-        with m.Elif(self.en & Mux(self.a, state != top, state != 0)):
-            m.d.sync += state.eq(state + Mux(self.a, 1, -1))
+        with m.Elif(self.en & ~ends):
+            m.d.sync += state.eq(step(state, self.a))
         return m
 
 
@@ -47,7 +54,7 @@ class Tanh(_Walk):
 
     def elaborate(self, platform):
         m = super().elaborate(platform)
-        m.d.comb += self.y.eq(self.state >= self.params.states // 2)
+        m.d.comb += self.y.eq(self.state[-1])
         return m
 
 
@@ -70,7 +77,7 @@ class Exponential(_Walk):
 
     def elaborate(self, platform):
         m = super().elaborate(platform)
-        m.d.comb += self.y.eq(self.state < self.params.states - self.params.gain)
+        m.d.comb += self.y.eq(below(self.state, self.low + self.params.states - self.params.gain))
         return m
 
 
@@ -91,6 +98,7 @@ class Relu(wiring.Component):
     def __init__(self, params: ReluParams):
         self.params = params
         super().__init__(unit_signature(params))
+        self.low = 0
         self.state = Signal(range(params.states), init=1)
 
     def elaborate(self, platform):
@@ -100,5 +108,5 @@ class Relu(wiring.Component):
         with m.If(self.clear):
             m.d.sync += state.eq(1)
         with m.Elif(self.en & ~(self.y & (state == self.params.states - 1))):
-            m.d.sync += state.eq(state + Mux(self.y, 1, -1))
+            m.d.sync += state.eq(step(state, self.y))
         return m

@@ -1,9 +1,10 @@
 """Early termination by progressive precision."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 
 from hdl.params.sc.progress import ProgressParams
+from hdl.sc.step import below
 from hdl.sc.unit import unit_signature
 
 __all__ = ["Progress"]
@@ -15,7 +16,8 @@ class Progress(wiring.Component):
     The outputs stand one cycle after the bits.
 
     There is no shifter: between checkpoints k - 1 and k every one adds 2**(n - k), and at a
-    checkpoint the sum is halved, since the weight of what it counted halves too.
+    checkpoint the sum is halved, since the weight of what it counted halves too. The change starts
+    at the inverse of that half: -E(k - 1) / 2 - 1.
 
     Parameters
     ----------
@@ -32,57 +34,49 @@ class Progress(wiring.Component):
     def __init__(self, params: ProgressParams):
         self.params = params
         super().__init__(unit_signature(params))
+        bits = params.bits
+        #: 2**k - 1 for the next checkpoint k, and the bits that are left before its last one.
+        self.span, self.left = Signal(bits), Signal(bits)
+        #: The running E(k), and what it is above E(k - 1), less 1.
+        self.total, self.change = Signal(bits + 1), Signal(signed(bits + 1))
 
     def elaborate(self, platform):
         m = Module()
         p = self.params
         bits = p.bits
-        time, total = Signal(bits + 1), Signal(bits + 1)
-        #: One bit set, number k: the next checkpoint is after 2**k bits.
-        next_check = Signal(bits + 1, init=1)
-        previous = Signal(bits + 1)
-        #: A checkpoint has just been passed which may end the stream; it has ended before.
-        fresh, over = Signal(), Signal()
-
-        weight = next_check[::-1]
-        new_time, new_total = Signal(bits + 1), Signal(bits + 1)
-        check = Signal()
+        span, left, total, change = self.span, self.left, self.total, self.change
+        one_hot = Cat(1, span) & Cat(~span, 1)
+        weight = one_hot[::-1] & self.a.replicate(bits + 1)
+        new_total, new_change = Signal(bits + 1), Signal(bits + 1)
+        settled = Signal()
         m.d.comb += [
-            new_time.eq(time + 1),
-            new_total.eq(total + Mux(self.a, weight, 0)),
-            check.eq((new_time & next_check).any()),
-        ]
-        difference = Signal(bits + 1)
-        m.d.comb += [
-            difference.eq(
+            new_total.eq(total + weight),
+            new_change.eq(change + weight),
+            settled.eq(
                 Mux(
-                    self.estimate >= previous,
-                    self.estimate - previous,
-                    previous - self.estimate,
+                    new_change[-1],
+                    below(~new_change[:-1], p.tolerance + 1),
+                    below(new_change[:-1], p.tolerance),
                 )
             ),
-            self.done.eq(over | (fresh & (difference <= p.tolerance))),
         ]
         with m.If(self.clear):
             m.d.sync += [
-                time.eq(0),
+                span.eq(0),
+                left.eq(0),
                 total.eq(0),
-                next_check.eq(1),
                 self.estimate.eq(0),
-                fresh.eq(0),
-                over.eq(0),
+                self.done.eq(0),
             ]
-        with m.Elif(self.en):
-            m.d.sync += over.eq(self.done)
-            with m.If(~self.done):
-                m.d.sync += [time.eq(new_time), total.eq(new_total), fresh.eq(0)]
-                with m.If(check):
-                    m.d.sync += [
-                        total.eq(new_total >> 1),
-                        next_check.eq(Cat(0, next_check)),
-                        previous.eq(self.estimate),
-                        self.estimate.eq(new_total),
-                        fresh.eq(next_check[p.first + 1 :].any()),
-                        over.eq(next_check[bits]),
-                    ]
+        with m.Elif(self.en & ~self.done):
+            m.d.sync += [left.eq(left - 1), total.eq(new_total), change.eq(new_change)]
+            with m.If(left == 0):
+                m.d.sync += [
+                    span.eq(Cat(1, span)),
+                    left.eq(span),
+                    total.eq(new_total >> 1),
+                    change.eq(~(new_total >> 1)),
+                    self.estimate.eq(new_total),
+                    self.done.eq((span[p.first] & settled) | span[-1]),
+                ]
         return m

@@ -4,6 +4,7 @@ from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import wiring
 
 from hdl.params.sc.sqrt import SquareRootParams
+from hdl.sc.step import step
 from hdl.sc.unit import unit_signature
 
 __all__ = ["SquareRoot"]
@@ -47,8 +48,6 @@ class SquareRoot(wiring.Component):
             m.d.sync += [owed.eq(0), insert.eq(0), last.eq(last.init)]
         with m.Elif(self.en):
             m.d.sync += [insert.eq(self.y & ~before), last.eq(Cat(self.y, last))]
-            with m.If(more):
-                m.d.sync += owed.eq(owed + 1)
-            with m.Elif(less):
-                m.d.sync += owed.eq(owed - 1)
+            with m.If(more | less):
+                m.d.sync += owed.eq(step(owed, more))
         return m

@@ -8,6 +8,7 @@ from hdl.params.sc.synchronise import (
     SkewSynchroniseParams,
     SynchroniseParams,
 )
+from hdl.sc.step import step
 from hdl.sc.unit import unit_signature
 
 __all__ = ["Desynchronise", "SkewSynchronise", "Synchronise"]
@@ -53,7 +54,7 @@ class Synchronise(wiring.Component):
         with m.If(self.clear):
             m.d.sync += saved.eq(0)
         with m.Elif(self.en & ((only_a & ~full_a) | (only_b & ~full_b))):
-            m.d.sync += saved.eq(saved + Mux(self.a, 1, -1))
+            m.d.sync += saved.eq(step(saved, self.a))
         return m
 
 
@@ -91,7 +92,7 @@ class Desynchronise(wiring.Component):
         with m.If(self.clear):
             m.d.sync += [saved.eq(0), turn.eq(0)]
         with m.Elif(self.en & (save | release)):
-            m.d.sync += saved.eq(saved + Mux(save, 1, -1))
+            m.d.sync += saved.eq(step(saved, save))
             with m.If(release & (saved == 1)):
                 m.d.sync += turn.eq(~turn)
         return m
@@ -129,5 +130,5 @@ class SkewSynchronise(wiring.Component):
         with m.If(self.clear):
             m.d.sync += saved.eq(0)
         with m.Elif(self.en & (save | release)):
-            m.d.sync += saved.eq(saved + Mux(save, 1, -1))
+            m.d.sync += saved.eq(step(saved, save))
         return m

@@ -3,14 +3,18 @@
 import pytest
 from amaranth.hdl import Assert, Elaboratable, Module, Mux, Signal
 
+from hdl.params.sc.delay import DecorrelateParams
 from hdl.params.sc.fsm import ExponentialParams, ReluParams, TanhParams
+from hdl.params.sc.progress import ProgressParams
 from hdl.params.sc.sqrt import SquareRootParams
 from hdl.params.sc.synchronise import (
     DesynchroniseParams,
     SkewSynchroniseParams,
     SynchroniseParams,
 )
+from hdl.sc.delay import Decorrelate
 from hdl.sc.fsm import Exponential, Relu, Tanh
+from hdl.sc.progress import Progress
 from hdl.sc.sqrt import SquareRoot
 from hdl.sc.synchronise import Desynchronise, SkewSynchronise, Synchronise
 from tests.formal.kit_formal import prove
@@ -56,7 +60,7 @@ class StepSpec(Spec):
         state, top = unit.state, unit.params.states - 1
         old, old_en, old_clear, started = Signal.like(state), Signal(), Signal(), Signal()
         m.d.sync += [old.eq(state), old_en.eq(unit.en), old_clear.eq(unit.clear), started.eq(1)]
-        m.d.comb += Assert(state <= top)
+        m.d.comb += Assert((state >= unit.low) & (state <= unit.low + top))
         with m.If(started & old_clear):
             m.d.comb += Assert(state == state.init)
         with m.Elif(started):
@@ -251,4 +255,95 @@ def test_square_root_owes_no_more_than_depth(depth):
 @pytest.mark.parametrize("bug", [InsertsTwice, Forgets])
 def test_a_broken_square_root_is_found(bug):
     proven, _ = prove(SquareRootSpec(bug(SquareRootParams(depth=2))), steps=8, bounded=True)
+    assert not proven
+
+
+class DecorrelateSpec(Spec):
+    """Ones in - ones out = ones held - ones held at first."""
+
+    def claim(self, m):
+        held, depth = self.unit.held, self.unit.params.depth
+        ones = sum(held[k] for k in range(depth))
+        kept = self.tally(m, "kept", self.unit.a - self.unit.y)
+        m.d.comb += Assert((kept + depth // 2)[:16] == ones)
+
+
+class OverwritesNeighbour(Decorrelate):
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        with m.If(self.en & ~self.clear & (self.index == 0)):
+            m.d.sync += self.held[1].eq(self.a)
+        return m
+
+
+@pytest.mark.parametrize("depth", [1, 3, 8])
+def test_shuffle_buffer_keeps_every_one(depth):
+    proven, log = prove(DecorrelateSpec(Decorrelate(DecorrelateParams(depth=depth))), steps=4)
+    assert proven, log
+
+
+def test_a_broken_shuffle_buffer_is_found():
+    unit = OverwritesNeighbour(DecorrelateParams(depth=3))
+    proven, _ = prove(DecorrelateSpec(unit), steps=8, bounded=True)
+    assert not proven
+
+
+class ProgressSpec(Spec):
+    """While it runs: total = ones so far << (n - k), and a checkpoint comes after 2**k bits.
+
+    `ones`, `bits` count what came since the clear, `seen` the ones at the last checkpoint.
+    """
+
+    def claim(self, m):
+        unit, n = self.unit, self.unit.params.bits
+        ones, bits, seen = Signal(n + 1), Signal(n + 1), Signal(n + 1)
+        runs = unit.en & ~unit.done
+        with m.If(unit.clear):
+            m.d.sync += [ones.eq(0), bits.eq(0), seen.eq(0)]
+        with m.Elif(runs):
+            m.d.sync += [ones.eq(ones + unit.a), bits.eq(bits + 1)]
+            with m.If(unit.left == 0):
+                m.d.sync += seen.eq(ones + unit.a)
+        with m.If(unit.done):
+            m.d.comb += [
+                Assert((bits & (bits - 1)[: n + 1]) == 0),
+                Assert(bits > 1 << unit.params.first),
+                Assert(unit.estimate * bits == ones << n),
+            ]
+        for k in range(n + 1):
+            with m.If(~unit.done & (unit.span == (1 << k) - 1)):
+                m.d.comb += [
+                    Assert(bits + unit.left + 1 == 1 << k),
+                    Assert(ones <= bits),
+                    Assert(unit.total == ones << (n - k)),
+                ]
+                if k:
+                    m.d.comb += [
+                        Assert(unit.estimate == seen << (n - k + 1)),
+                        Assert(unit.change + unit.estimate + 1 == unit.total),
+                        Assert(seen <= 1 << (k - 1)),
+                        Assert(bits >= 1 << (k - 1)),
+                    ]
+        known = [unit.span == (1 << k) - 1 for k in range(n + 1)]
+        m.d.comb += Assert(sum(known) == 1)
+
+
+class DoesNotHalve(Progress):
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        with m.If(self.en & ~self.done & ~self.clear & (self.left == 0)):
+            m.d.sync += self.total.eq(self.total)
+        return m
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_estimates_are_counts(bits):
+    params = ProgressParams(bits=bits, tolerance=1, first=bits // 2)
+    proven, log = prove(ProgressSpec(Progress(params)), steps=4)
+    assert proven, log
+
+
+def test_a_broken_estimate_is_found():
+    unit = DoesNotHalve(ProgressParams(bits=3, tolerance=1, first=1))
+    proven, _ = prove(ProgressSpec(unit), steps=8, bounded=True)
     assert not proven
