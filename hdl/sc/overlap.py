@@ -10,7 +10,7 @@ from hdl.params.sc.attention import DRAW_BITS
 from hdl.params.sc.lfsr import LfsrParams
 from hdl.sc.lfsr import Lfsr
 
-__all__ = ["OverlapEncoder", "delayed", "overlap"]
+__all__ = ["Overlap", "OverlapEncoder", "delayed", "overlap"]
 
 
 def delayed(m, value, cycles: int, name: str):
@@ -69,24 +69,73 @@ def _signed_sum(x, y=None):
     return False, (y[1] - x[1] if x[0] else x[1] - y[1])
 
 
-class OverlapEncoder(wiring.Component):
-    """hit = (draw * factor) < (ones of (a & b) << (16 + gain)), one a cycle.
-
-    Every valid pair of words takes the next draw of the generator, its low 16 bits. Outputs come
-    `latency` cycles after their inputs.
+class Overlap(wiring.Component):
+    """hit = (draw * factor) < (ones of (a & b) << (16 + gain)), a pipeline of one a cycle.
 
     Parameters
     ----------
     width : of the words.
-    most : the factor. With `counted` it counts instead: 1 after the first `following`, `most` after
-        the `most`-th, then from 1 again; `following` comes the cycle before the pair it counts for.
+    most : the factor; with `counted` the greatest value of the input `factor`.
     gain : see above.
-    generator : an LFSR of 16 steps or more.
+
+    Members
+    -------
+    a, b : the words, `latency` cycles before `hit`.
+    draw, factor : `draw_latency` cycles before `hit`.
+    """
+
+    def __init__(self, width: int, most: int, gain: int, *, counted: bool = False):
+        self.width, self.most, self.gain, self.counted = width, most, gain, counted
+        self.latency = 1 + bits_for(-(-width // 2))
+        self.draw_latency = bits_for(most.bit_length() if counted else len(csd(most)))
+        super().__init__(
+            {
+                "a": In(width),
+                "b": In(width),
+                "draw": In(DRAW_BITS),
+                "factor": In(range(most + 1)),
+                "hit": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        ones, latency = overlap(m, self.a, self.b)
+        assert latency == self.latency
+        # draw * factor is a sum of shifted draws, with a register after each level of adders.
+        if self.counted:
+            terms = [(False, Mux(bit, self.draw << k, 0)) for k, bit in enumerate(self.factor)]
+        else:
+            terms = [(sign < 0, self.draw << power) for sign, power in csd(self.most)]
+        while len(terms) > 1:
+            sums = [_signed_sum(*terms[k : k + 2]) for k in range(0, len(terms), 2)]
+            terms = []
+            for negative, value in sums:
+                register = Signal(value.shape(), name="part", reset_less=True)
+                m.d.sync += register.eq(value)
+                terms.append((negative, register))
+        product = terms[0][1]
+        # x < n * 2**k says the same as floor(x / 2**k) < n.
+        shift = DRAW_BITS + self.gain
+        top = (((1 << DRAW_BITS) - 1) * self.most >> shift).bit_length()
+        m.d.comb += self.hit.eq(product[shift : shift + top] < ones)
+        return m
+
+
+class OverlapEncoder(wiring.Component):
+    """`Overlap` with a generator: every valid pair of words takes the generator's next draw.
+
+    Parameters
+    ----------
+    width, most, gain : see `Overlap`.
+    generator : an LFSR of 16 steps or more; a draw is its low 16 bits.
+    counted : the factor counts: 1 after the first `following`, `most` after the `most`-th, then
+        from 1 again; `following` comes the cycle before the first pair it counts for.
 
     Members
     -------
     a, b, i_valid : a pair of words.
-    hit, o_valid : its bit.
+    hit, o_valid : its bit, `latency` cycles later.
     following : see `counted`.
     restart : the generator begins again; while no pair is on its way.
     """
@@ -94,9 +143,9 @@ class OverlapEncoder(wiring.Component):
     def __init__(
         self, width: int, most: int, gain: int, generator: LfsrParams, *, counted: bool = False
     ):
-        self.width, self.most, self.gain = width, most, gain
-        self.generator, self.counted = generator, counted
-        self.latency = 1 + bits_for(-(-width // 2))
+        self._overlap = Overlap(width, most, gain, counted=counted)
+        self.most, self.generator, self.counted = most, generator, counted
+        self.latency = self._overlap.latency
         super().__init__(
             {
                 "a": In(width),
@@ -111,38 +160,22 @@ class OverlapEncoder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        ones, latency = overlap(m, self.a, self.b)
-        assert latency == self.latency
-
-        # draw * factor is a sum of shifted draws, with a register after each level of adders; it
-        # begins just in time to end with `ones`.
+        m.submodules.overlap = compared = self._overlap
         m.submodules.lfsr = lfsr = Lfsr(self.generator)
-        draw = lfsr.value[:DRAW_BITS]
-        if self.counted:
-            factor = Signal(range(self.most + 1), init=self.most)
-            terms = [(False, Mux(bit, draw << k, 0)) for k, bit in enumerate(factor)]
-        else:
-            terms = [(sign < 0, draw << power) for sign, power in csd(self.most)]
-        begin = latency - bits_for(len(terms))
-        valid = delayed(m, self.i_valid, latency, "valid")
-        if self.counted:
-            with m.If(delayed(m, self.following, begin, "following")[-1]):
-                m.d.sync += factor.eq(Mux(factor == self.most, 1, factor + 1))
-        while len(terms) > 1:
-            sums = [_signed_sum(*terms[k : k + 2]) for k in range(0, len(terms), 2)]
-            terms = []
-            for negative, value in sums:
-                register = Signal(value.shape(), name="part", reset_less=True)
-                m.d.sync += register.eq(value)
-                terms.append((negative, register))
-        product = terms[0][1]
-        # What is less than a number of whole 2**(16 + gain) is so without its remainder.
-        shift = DRAW_BITS + self.gain
-        top = (((1 << DRAW_BITS) - 1) * self.most >> shift).bit_length()
+        begin = self.latency - compared.draw_latency  # the draw comes so much later than the words
+        valid = delayed(m, self.i_valid, self.latency, "valid")
         m.d.comb += [
+            compared.a.eq(self.a),
+            compared.b.eq(self.b),
+            compared.draw.eq(lfsr.value),
             lfsr.en.eq(valid[begin]),
             lfsr.clear.eq(self.restart),
-            self.hit.eq(product[shift : shift + top] < ones),
+            self.hit.eq(compared.hit),
             self.o_valid.eq(valid[-1]),
         ]
+        if self.counted:
+            factor = Signal(range(self.most + 1), init=self.most)
+            with m.If(delayed(m, self.following, begin, "following")[-1]):
+                m.d.sync += factor.eq(Mux(factor == self.most, 1, factor + 1))
+            m.d.comb += compared.factor.eq(factor)
         return m
