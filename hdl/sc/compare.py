@@ -1,0 +1,33 @@
+"""Comparison of two streams."""
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+
+from hdl.params.sc.compare import CompareParams
+from hdl.sc.difference import difference
+from hdl.sc.unit import unit_signature
+
+__all__ = ["Compare"]
+
+
+class Compare(wiring.Component):
+    """Whether a has had more ones than b (equation: hdl/params/sc/compare.py). Latency 1.
+
+    Parameters
+    ----------
+    params : limit of the counter.
+
+    Members
+    -------
+    a, b : streams of any correlation.
+    y : level, a is greater.
+    """
+
+    def __init__(self, params: CompareParams):
+        self.params = params
+        super().__init__(unit_signature(params))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.y.eq(difference(m, self, self.a, self.b, self.params.limit) > 0)
+        return m
