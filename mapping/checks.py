@@ -7,7 +7,7 @@ import numpy as np
 from hdl.params.errors import UserError
 from mapping.attention import attention_problems
 from mapping.graph import Graph
-from mapping.settings import Quantisation
+from mapping.settings import BY_LAYER, Quantisation
 
 __all__ = ["check", "check_calibration", "graph_problems"]
 
@@ -79,6 +79,15 @@ def check(graph: Graph, settings: Quantisation) -> None:
                 problems.append(
                     f"weight_bits: no connection or layer is called {key!r}; "
                     f"there are {', '.join(sorted(known - {''}))}"
+                )
+    layers = {"*"} | {p.name for p in graph.layers} | {c.node for c in graph.connections}
+    for name in BY_LAYER:
+        value = getattr(settings, name)
+        for key in value if isinstance(value, dict) else ():
+            if key not in layers:
+                problems.append(
+                    f"{name}: no layer or node is called {key!r}; "
+                    f"there are {', '.join(sorted(layers - {''}))}"
                 )
     if problems:
         raise UserError("; ".join(problems))

@@ -20,7 +20,7 @@ from mapping.dendrites import dendrite_problems
 from mapping.program import Program, Projection
 from mapping.schedule import Edge
 
-__all__ = ["Network", "flatten"]
+__all__ = ["Network", "add_up", "flatten"]
 
 MAX_EXPONENT = 15
 
@@ -80,7 +80,7 @@ def _generators(
     return found
 
 
-def _merge(group: list[Projection], rows: int, columns: int) -> Projection:
+def add_up(group: list[Projection], rows: int, columns: int) -> Projection:
     """Parallel projections as one: the sum of their weights with the least exponent."""
     least = min(p.exponent for p in group)
     total = csr_array((rows, columns), dtype=np.int64)
@@ -181,7 +181,7 @@ def flatten(program: Program) -> Network:
         if b in special and b not in streams:
             q = _joined(group)
         else:
-            q = group[0] if len(group) == 1 else _merge(group, size[a], size[b])
+            q = group[0] if len(group) == 1 else add_up(group, size[a], size[b])
         rows = np.repeat(np.arange(size[a]), np.diff(q.indptr)) + first[a]
         if delay and not level[a]:
             rows += delayed

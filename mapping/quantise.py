@@ -3,7 +3,8 @@
 Order of work: long delays become relays; the float model runs once for its ranges; each layer, by
 level, gets its weight scale, its membrane fraction bits and the scale of the values it sends; the
 model with quantised weights and decays runs again, and the widths hold twice what both runs used.
-The rules stand with what they rule: mapping/scales.py and mapping/weights.py (weights),
+Then layers become stochastic that are asked to. The rules stand with what they rule:
+mapping/streams.py (streams), mapping/scales.py and mapping/weights.py (weights),
 mapping/formats.py (thresholds, decays, widths), mapping/relays.py (delays).
 """
 
@@ -25,6 +26,7 @@ from mapping.ranges import LayerRange, measure, stand_in
 from mapping.relays import unroll_delays
 from mapping.report import LayerReport, WeightReport
 from mapping.settings import Quantisation
+from mapping.streams import stochastic_program
 from mapping.widths import fit_formats
 
 __all__ = ["LayerReport", "Quantisation", "WeightReport", "quantise"]
@@ -152,8 +154,9 @@ def quantise(
             **dataclasses.asdict(graph.options),
             "quantisation": dataclasses.asdict(settings),
         },
-        notes=(*graph.notes, *notes),
     )
+    program = stochastic_program(program, graph, settings, notes)
+    program = dataclasses.replace(program, notes=(*graph.notes, *notes))
     reports = [
         _report(plan, population, formats, ranges[plan.layer.name], settings.decay_bits)
         for plan, population in zip(plans.values(), populations, strict=True)

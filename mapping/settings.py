@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from hdl.params.errors import UserError
 
-__all__ = ["Quantisation", "Width", "weight_width"]
+__all__ = ["BY_LAYER", "Quantisation", "Width", "weight_width"]
 
 Width = int | str
+GENERATORS = ("sobol", "lfsr")
+#: Settings that name layers.
+BY_LAYER = ("engine", "stream_length", "generator", "generators", "tolerance")
 
 
 def weight_width(width: Width) -> tuple[int, bool]:
@@ -40,6 +45,16 @@ class Quantisation:
     clip : "mse" (scale with the least squared weight error) or "max" (clip no weight).
     graded : whether inputs carry real values; None: they do if the calibration data is not 0/1.
     readout : how a decision is read; None: "count" for spiking outputs, else "last".
+    engine : how layers sum their weighted input: "event" (exactly, event by event) or "stochastic"
+        (by bit-streams, hdl/params/sc/dense.py). This and the next four: one for all layers, or a
+        dict from the names of layers, or of the nodes that feed them, "*" for the others.
+    stream_length : bits of a stream, a power of two up to 65536; None: mapping/streams.py's rule.
+    generator : of the random numbers, "sobol" (low discrepancy) or "lfsr".
+    generators : of them that a layer's inputs are dealt out to, a power of two in 1..16.
+    tolerance : early termination: a sum is done when a doubling of its streams changed it by no
+        more than this share of the largest product that the streams can express (2**q weight
+        units, times the largest value of graded inputs); None: never.
+    first_length : with it, bits that every sum takes at least, a power of two in 2..65536.
     """
 
     weight_bits: Width | dict[str, Width] = 8
@@ -53,6 +68,12 @@ class Quantisation:
     clip: str = "mse"
     graded: bool | None = None
     readout: str | None = None
+    engine: str | dict[str, str] = "event"
+    stream_length: int | dict[str, int] | None = None
+    generator: str | dict[str, str] = "sobol"
+    generators: int | dict[str, int] = 1
+    tolerance: float | dict[str, float] | None = None
+    first_length: int = 8
 
     def __post_init__(self) -> None:
         widths = self.weight_bits if isinstance(self.weight_bits, dict) else {"": self.weight_bits}
@@ -82,6 +103,52 @@ class Quantisation:
                     f"{name}: must be one of {', '.join(map(str, allowed))}, "
                     f"not {getattr(self, name)!r}; change the setting"
                 )
+        self._check_streams()
+
+    def _check_streams(self) -> None:
+        def values(name: str) -> list[Any]:
+            value = getattr(self, name)
+            return list(value.values()) if isinstance(value, dict) else [value]
+
+        for name, allowed in (("engine", ("event", "stochastic")), ("generator", GENERATORS)):
+            for value in values(name):
+                if value not in allowed:
+                    raise UserError(
+                        f"{name}: must be {' or '.join(allowed)}, not {value!r}; change the setting"
+                    )
+        for name, low, high in (
+            ("stream_length", 1, 1 << 16),
+            ("generators", 1, 16),
+            ("first_length", 2, 1 << 16),
+        ):
+            for value in values(name):
+                if value is None and name == "stream_length":
+                    continue
+                whole = isinstance(value, int) and not isinstance(value, bool)
+                if not whole or not low <= value <= high or value & (value - 1):
+                    raise UserError(
+                        f"{name}: must be a power of two in {low}..{high}, not {value!r}; "
+                        "change the setting"
+                    )
+        for value in values("tolerance"):
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (number and 0 <= value < float("inf")):
+                raise UserError(
+                    f"tolerance: must be a number of at least 0, not {value!r}; change the setting"
+                )
+
+    def named(self, setting: str, names: Iterable[str]) -> bool:
+        """Whether a setting says something of one of these names, and not just of all."""
+        value = getattr(self, setting)
+        return isinstance(value, dict) and any(name in value for name in names)
+
+    def choice(self, setting: str, names: Iterable[str]) -> Any:
+        """What a setting says of a layer with these names: first name first, then "*"."""
+        value = getattr(self, setting)
+        if not isinstance(value, dict):
+            return value
+        default = type(self).__dataclass_fields__[setting].default
+        return next((value[name] for name in (*names, "*") if name in value), default)
 
     def width_of(self, source: str, target: str, node: str) -> Width:
         """The weight width of a connection."""
