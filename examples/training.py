@@ -35,6 +35,34 @@ def spike(x: Tensor, slope: float = 5.0) -> Tensor:
     return FastSigmoidSpike.apply(x, slope)
 
 
+class Lif(torch.autograd.Function):
+    """Spikes of a LIF layer and its mean potential before the reset; one decay for all.
+
+    The backward pass is written out, which is several times faster than recording every step. It
+    does not follow the reset; a spike has the gradient 1 / (1 + 5 |v - 1|)^2.
+    """
+
+    @staticmethod
+    def forward(ctx, currents: Tensor, decay: Tensor) -> tuple[Tensor, Tensor]:
+        v = torch.zeros_like(currents[0])
+        before, potentials = torch.empty_like(currents), torch.empty_like(currents)
+        for t, current in enumerate(currents):
+            before[t] = v
+            v = decay * v + current
+            potentials[t] = v
+            v = v - (v > 1).to(v.dtype)
+        ctx.save_for_backward(before, potentials, decay)
+        return (potentials > 1).to(v.dtype), potentials.mean(0)
+
+    @staticmethod
+    def backward(ctx, by_spike: Tensor, by_mean: Tensor) -> tuple[Tensor, Tensor]:
+        before, potentials, decay = ctx.saved_tensors
+        grad = by_spike / (1 + 5 * (potentials - 1).abs()) ** 2 + by_mean / len(potentials)
+        for t in range(len(grad) - 2, -1, -1):
+            grad[t] += decay * grad[t + 1]
+        return grad, (grad * before).sum()
+
+
 class QuantLinear(nn.Linear):
     """A linear layer with a pruning mask and, once `quantise` was called, 4-bit weights.
 

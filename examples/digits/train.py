@@ -24,6 +24,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from reference import simulate, table  # noqa: E402
 from training import (  # noqa: E402
+    Lif,
     QuantLinear,
     cubic_keep,
     quant_layers,
@@ -68,34 +69,6 @@ class DigitsNet(nn.Module):
         """What the loss takes for logits: counts, helped by the potentials."""
         count, mean = self(x)
         return 10 / STEPS * (count + 0.2 * mean)
-
-
-class Lif(torch.autograd.Function):
-    """Spikes of a LIF layer and its mean potential before the reset; one decay for all.
-
-    The backward pass is written out, which is several times faster than recording every step. It
-    does not follow the reset; a spike has the gradient 1 / (1 + 5 |v - 1|)^2.
-    """
-
-    @staticmethod
-    def forward(ctx, currents: Tensor, decay: Tensor) -> tuple[Tensor, Tensor]:
-        v = torch.zeros_like(currents[0])
-        before, potentials = torch.empty_like(currents), torch.empty_like(currents)
-        for t, current in enumerate(currents):
-            before[t] = v
-            v = decay * v + current
-            potentials[t] = v
-            v = v - (v > 1).to(v.dtype)
-        ctx.save_for_backward(before, potentials, decay)
-        return (potentials > 1).to(v.dtype), potentials.mean(0)
-
-    @staticmethod
-    def backward(ctx, by_spike: Tensor, by_mean: Tensor) -> tuple[Tensor, Tensor]:
-        before, potentials, decay = ctx.saved_tensors
-        grad = by_spike / (1 + 5 * (potentials - 1).abs()) ** 2 + by_mean / len(potentials)
-        for t in range(len(grad) - 2, -1, -1):
-            grad[t] += decay * grad[t + 1]
-        return grad, (grad * before).sum()
 
 
 def encode(p: Tensor) -> Tensor:
