@@ -118,6 +118,19 @@ def core_of(draw, head, kind, ranges=1):
     return p, records, axons, {Memory.PARAMETER: packed} if p.record_bits else {}
 
 
+def compiled(p, images):
+    """The bench of a core."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in emit_verilog(Bench(p, images), "bench").items():
+            (Path(folder) / name).write_text(text)
+        return Verilated.build(
+            [Path(folder) / "bench.v"],
+            "bench",
+            optimise=False,
+            data_files=list(Path(folder).glob("*.mem")),
+        )
+
+
 def plan(draw, head, p, records, axons, steps, clears):
     """Input words, and the output words that must come."""
     model = Model(p, records, None)
@@ -182,14 +195,7 @@ def test_core_follows_twin_and_equations(case):
         p, records, axons, images = core_of(random.Random(f"{case}"), head, kind, ranges)
         if not loaded:
             images[Memory.POINTER] = axons
-        with tempfile.TemporaryDirectory() as folder:
-            files = emit_verilog(Bench(p, images), "bench")
-            for name, text in files.items():
-                (Path(folder) / name).write_text(text)
-            built = Verilated.build(
-                [Path(folder) / "bench.v"], "bench", optimise=False,
-                data_files=[Path(folder) / name for name in files if name.endswith(".mem")],
-            )  # fmt: skip
+        built = compiled(p, images)
         steps = 60
         words, expected, mark = plan(draw, head, p, records, axons, steps, clears=(0, 25))
         if loaded:
@@ -203,6 +209,29 @@ def test_core_follows_twin_and_equations(case):
         first = next((k for k, (a, b) in enumerate(zip(got, expected)) if a != b), None)  # noqa: B905
         assert got == expected, (case, seed, len(got), len(expected), first)
         assert len(expected) > steps  # something was sent
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_all_spikes_of_a_small_head(causal):
+    """2 tokens of 2 dimensions: each of the 4096 possible steps, in random order."""
+    head = AttentionParams(tokens=2, dim=2, causal=causal, seed=3)
+    p, _, axons, images = core_of(random.Random(1), head, "answers")
+    order = random.Random(2).sample(range(4096), 4096)
+    matrices = np.array([[pattern >> k & 1 for k in range(12)] for pattern in order])
+    matrices = matrices.reshape(-1, 3, 2, 2).astype(np.uint8)
+    words, expected = [], []
+    answer, states = np.zeros((2, 2), np.uint8), initial_states(head)
+    for query, key, value in matrices:
+        for k, spikes in enumerate((query, key, value)):
+            for i, d in np.argwhere(spikes):
+                words.append(EVENT | axons.index(head.item(int(i), int(d), PORTS[k])) << 2)
+        words.append(STEP | 2 << 2)
+        attend(query, key, value, causal, 0, 0, states, answer)
+        expected += [*np.flatnonzero(answer).tolist(), 1 << 2]
+    with compiled(p, images | {Memory.POINTER: axons}).new() as model:
+        model.reset()
+        got = model.stream(words, until=StopOn(mask=4, value=4, count=4096)).words_out[:, 0]
+    assert got.tolist() == expected
 
 
 @pytest.mark.parametrize("causal", [False, True])
