@@ -93,30 +93,28 @@ class FallsBelowZero(Relu):
 
 
 @pytest.mark.parametrize(
-    "unit",
+    ("unit", "params"),
     [
-        *(Tanh(TanhParams(states=states)) for states in (2, 6, 8, 100)),
-        *(Exponential(ExponentialParams(states=states)) for states in (2, 10)),
-        *(Relu(ReluParams(states=states)) for states in (2, 3, 33)),
+        *((Tanh, TanhParams(states=states)) for states in (2, 6, 8, 100)),
+        *((Exponential, ExponentialParams(states=states)) for states in (2, 10)),
+        *((Relu, ReluParams(states=states)) for states in (2, 3, 33)),
     ],
-    ids=lambda unit: f"{type(unit).__name__}-{unit.params.states}",
 )
-def test_states_stay_in_range_and_move_by_one(unit):
-    proven, log = prove(StepSpec(unit), steps=4)
+def test_states_stay_in_range_and_move_by_one(unit, params):
+    proven, log = prove(StepSpec(unit(params)), steps=4)
     assert proven, log
 
 
 @pytest.mark.parametrize(
-    "unit",
+    ("bug", "params"),
     [
-        WrapsAtTop(TanhParams(states=6)),
-        JumpsByTwo(ExponentialParams(states=6)),
-        FallsBelowZero(ReluParams(states=3)),
+        (WrapsAtTop, TanhParams(states=6)),
+        (JumpsByTwo, ExponentialParams(states=6)),
+        (FallsBelowZero, ReluParams(states=3)),
     ],
-    ids=lambda unit: type(unit).__name__,
 )
-def test_a_broken_counter_is_found(unit):
-    proven, _ = prove(StepSpec(unit), steps=8, bounded=True)
+def test_a_broken_counter_is_found(bug, params):
+    proven, _ = prove(StepSpec(bug(params)), steps=8, bounded=True)
     assert not proven
 
 

@@ -15,7 +15,14 @@ published circuit with one flip-flop; it needs no index.
 
 With `synchronise` a SkewSynchronise (hdl/params/sc/synchronise.py) that saves up to `saved` ones
 moves the ones of the dividend: x = its output. Then any two streams with dividend <= divisor can be
-divided; the error falls with `saved`.
+divided. RMS error for random operands, divisor >= .1, depth 4::
+
+    saved                                    none   1      3      15
+    i.i.d., 256 bits                         .289   .129   .081   .072
+    i.i.d., 4096 bits                        .301   .122   .049   .021
+    Sobol dimensions 1 and 2, 256 bits       .280   .027   .018   .018
+    Sobol dimensions 1 and 2, 4096 bits      .292   .022   .005   .005
+    one i.i.d. source for both, 4096 bits    .011   .011   .011   .011
 """
 
 from __future__ import annotations

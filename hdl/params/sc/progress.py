@@ -9,6 +9,12 @@ a checkpoint after 2**k bits, k = 0 .. n::
 After each bit `estimate` is E(k) of the last checkpoint, and `done` is 1 from checkpoint `stop` on;
 the estimate then stays and bits don't count any more. (The rule of hdl/params/sc/dense.py.)
 
+Two estimates that agree are no proof: under Van der Corput's sequence E(k) is E(k - 1) or one unit
+of 2**(n - k) less, each for about half of the numbers. What bounds the error of a low-discrepancy
+stream is `first`: it is below 2**(n - first - 1) units, whatever the tolerance. For n = 8 and
+first = 2, tolerances of 0, 4, 16 stop after 28, 20, 12 bits on average, with RMS errors of 13.6,
+13.6, 14.2 units and a largest one of 31.
+
 How good a prefix is depends on the generator. RMS error of 2**k bits, over all numbers of n = 8
 bits, of a comparator with the generator's number::
 
