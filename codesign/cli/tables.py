@@ -101,7 +101,7 @@ def compiled(artefact: Artefact) -> list[Any]:
     mapped = report["mapping"]
     cores = [
         [f"{c['x']},{c['y']}", c["neurons"], c["slots"], c["axons"], c["weight_bits"],
-         c["index"], c["synapse_bits"]]
+         c.get("index", c["dendrites"]), c["synapse_bits"]]
         for c in mapped["cores"]
     ]  # fmt: skip
     mesh = f"Mesh {mapped['width']} x {mapped['height']}, latency {mapped['latency_ticks']} ticks"
@@ -110,7 +110,7 @@ def compiled(artefact: Artefact) -> list[Any]:
     return [
         table("Quantisation", names, layers, "llrrrrrrr"),
         "",
-        table(mesh, ["core", "neurons", "slots", "axons", "weight bits", "index", "synapse bits"],
+        table(mesh, ["core", "neurons", "slots", "axons", "weight bits", "rows", "synapse bits"],
               cores, "lrrrrlr"),
         *_notes(notes),
         "",

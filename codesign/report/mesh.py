@@ -57,9 +57,21 @@ def _tile(
     title = (
         f"core {x},{y}: {used} neurons in {slots} slots ({held}); {core['axons']} input rows, "
         f"{core.get('synapses', 0)} synapses in {core['synapse_bits']} bits, "
-        f"index {core['index']}, {core['words_per_event']:.2f} words per event"
+        f"{_dendrites(core)}"
     )
     return titled(shape, title)
+
+
+def _dendrites(core: dict[str, Any]) -> str:
+    """How a core sums its input."""
+    if core["dendrites"] == "attention":
+        return "an attention head"
+    if core["dendrites"] == "streams":
+        return (
+            f"{core['generator']} streams of {core['stream_length']} bits, "
+            f"{core['stream_lanes']} lanes"
+        )
+    return f"index {core['index']}, {core['words_per_event']:.2f} words per event"
 
 
 def _meter(x: float, y: float, name: str, value: str, share: float) -> str:
