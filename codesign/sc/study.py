@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from hdl.params.sc.source import parse_source
-from sim.golden.sc.source import sequence
 
 from hdl.params.errors import UserError
-from hdl.params.sc.lfsr import LfsrParams, seed_of
+from hdl.params.sc.lfsr import LfsrParams
+from hdl.params.sc.source import parse_source
 from hdl.params.sc.umul import UMulParams
 from sim.golden.sc.packed import count, pack, unpack
+from sim.golden.sc.source import sequence
 from sim.golden.sc.umul import UMulModel
 
 __all__ = ["SCHEMES", "Study", "progressive", "study"]
@@ -29,7 +29,7 @@ __all__ = ["SCHEMES", "Study", "progressive", "study"]
 SCHEMES = {
     "shared-lfsr": "one LFSR for both operands: the streams are correlated, the AND is a minimum",
     "rotated-lfsr": "one LFSR, its bits rotated by half the width for the second operand",
-    "two-lfsr": "two LFSRs of one polynomial with different seeds",
+    "two-lfsr": "two LFSRs of one polynomial, seeds drawn anew for each operand pair",
     "vdc-counter": "Van der Corput against a counter",
     "sobol": "Sobol dimensions 1 and 2",
     "umul": "one operand's Sobol generator advances on ones of the other stream (uMUL)",
@@ -56,25 +56,27 @@ class Study:
 
 
 def _stream(numbers: np.ndarray, operands: np.ndarray) -> np.ndarray:
+    """Packed streams [operands, words]; numbers [length], or [operands, length]."""
     return pack(numbers < operands[:, None])
 
 
-def _pair(scheme: str, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of both generators, [length] each."""
+def _pair(
+    scheme: str, width: int, operands: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of both generators, [length] each, or [operands, length]."""
     length = 1 << width
-
-    def lfsr(seed: int, rotate: int = 0) -> np.ndarray:
-        params = LfsrParams(width=width, seed=seed, rotate=rotate)
-        return sequence(params, length)
-
-    first = seed_of(0, 0, width)
-    if scheme == "shared-lfsr":
-        return lfsr(first), lfsr(first)
-    if scheme == "rotated-lfsr":
-        return lfsr(first), lfsr(first, width // 2)
     if scheme == "two-lfsr":
-        return lfsr(first), lfsr(seed_of(0, 1, width))
-    names = {"vdc-counter": "vdc x counter", "sobol": "sobol:1 x sobol:2"}.get(scheme, scheme)
+        period = length - 1
+        cycle = sequence(LfsrParams(width=width), period).astype(np.uint32)
+        starts = rng.integers(0, period, (2, operands, 1))
+        first, second = (cycle[(s + np.arange(length)) % period] for s in starts)
+        return first, second
+    names = {
+        "shared-lfsr": "lfsr x lfsr",
+        "rotated-lfsr": f"lfsr x lfsr:rotate={width // 2}",
+        "vdc-counter": "vdc x counter",
+        "sobol": "sobol:1 x sobol:2",
+    }.get(scheme, scheme)
     parts = [part.strip() for part in names.split(" x ")]
     if len(parts) != 2:
         raise UserError(
@@ -97,14 +99,14 @@ def _products(
         left = pack(rng.random((len(a), length)) < a[:, None] / length)
         right = pack(rng.random((len(b), length)) < b[:, None] / length)
     elif scheme == "umul":
-        first = _stream(sequence(parse_source("counter", width), length), a)
+        first = _stream(sequence(parse_source("counter", width), length), a)  # any order would do
         params = UMulParams(width=width, encoding="bipolar" if bipolar else "unipolar")
         held = b - length // 2 if bipolar else b
         ones = UMulModel(params).run(length, a=first, b=held)
         share = count(next(iter(ones.values()))) / length
         return 2 * share - 1 if bipolar else share
     else:
-        x, y = _pair(scheme, width)
+        x, y = _pair(scheme, width, len(a), rng)
         left, right = _stream(x, a), _stream(y, b)
     both = left ^ right if bipolar else left & right
     share = count(both) / length
