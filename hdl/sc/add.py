@@ -122,6 +122,8 @@ class ParallelCount(wiring.Component):
 
     def __init__(self, params: ParallelCountParams):
         self.params = params
+        least = -params.inputs if params.encoding == "bipolar" else 0
+        self.added = Signal(range(least, params.inputs + 1))
         super().__init__(unit_signature(params))
 
     def elaborate(self, platform):
@@ -132,11 +134,13 @@ class ParallelCount(wiring.Component):
         if p.latency == 3:
             total, valid = ones_by_eight(m, bits, self.en, self.clear)
         amount = (total << 1) - p.inputs if p.encoding == "bipolar" else total
-        added = Signal(amount.shape())
         with m.If(self.clear):
-            m.d.sync += [added.eq(0), self.count.eq(0)]
+            m.d.sync += [self.added.eq(0), self.count.eq(0)]
         with m.Elif(self.en):
-            m.d.sync += [added.eq(Mux(valid, amount, 0)), self.count.eq(self.count + added)]
+            m.d.sync += [
+                self.added.eq(Mux(valid, amount, 0)),
+                self.count.eq(self.count + self.added),
+            ]
         return m
 
 
@@ -159,6 +163,7 @@ class ScaledAdd(wiring.Component):
 
     def __init__(self, params: ScaledAddParams):
         self.params = params
+        self.acc = Signal(range(params.least, params.most + 1))
         super().__init__(unit_signature(params))
 
     def elaborate(self, platform):
@@ -178,9 +183,8 @@ class ScaledAdd(wiring.Component):
                 m.d.sync += held.eq(Mux(valid, added, 0))
             added = held
 
-        y = Signal()
+        y, acc = Signal(), self.acc
         if p.scale == p.inputs:
-            acc = Signal(range(p.scale))
             u = Signal(range(2 * p.scale))
             m.d.comb += u.eq(acc + added)
             if p.scale & (p.scale - 1):
@@ -192,8 +196,6 @@ class ScaledAdd(wiring.Component):
                 after = u[: len(acc)]
         else:
             # The limit is a power of two: `whole` passes it where bits from that one on say so.
-            least, most = -p.limit if p.offset else 0, p.limit - share
-            acc = Signal(range(least, most + 1))
             whole, without = (Signal(signed(p.depth + p.unit - 1)) for _ in range(2))
             m.d.comb += [
                 whole.eq(acc + added),
@@ -203,8 +205,8 @@ class ScaledAdd(wiring.Component):
             over = ~whole[-1] & whole[-2] & whole[:-2].any()
             rest = whole
             if p.offset:
-                rest = Mux(whole[-1] & ~whole[-2], least, whole)
-            after = Mux(y, Mux(over, most, without), rest)
+                rest = Mux(whole[-1] & ~whole[-2], p.least, whole)
+            after = Mux(y, Mux(over, p.most, without), rest)
         with m.If(self.clear):
             m.d.sync += acc.eq(0)
         with m.Elif(self.en):

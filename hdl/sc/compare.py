@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 
 from hdl.params.sc.compare import CompareParams
-from hdl.sc.difference import difference
+from hdl.sc.difference import count_difference, difference
 from hdl.sc.unit import unit_signature
 
 __all__ = ["Compare"]
@@ -25,9 +25,11 @@ class Compare(wiring.Component):
 
     def __init__(self, params: CompareParams):
         self.params = params
+        self.count = difference(params.limit)
         super().__init__(unit_signature(params))
 
     def elaborate(self, platform):
         m = Module()
-        m.d.comb += self.y.eq(difference(m, self, self.a, self.b, self.params.limit) > 0)
+        count_difference(m, self, self.a, self.b)
+        m.d.comb += self.y.eq(self.count > 0)
         return m

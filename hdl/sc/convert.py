@@ -55,12 +55,12 @@ class ToUnipolar(wiring.Component):
 
     def __init__(self, params: ToUnipolarParams):
         self.params = params
+        self.owed = Signal(range(params.limit + 1))
         super().__init__(unit_signature(params))
 
     def elaborate(self, platform):
         m = Module()
-        limit = self.params.limit
-        owed = Signal(range(limit + 1))
+        limit, owed = self.params.limit, self.owed
         m.d.comb += self.y.eq(self.a & (owed == 0))
         with m.If(self.clear):
             m.d.sync += owed.eq(0)

@@ -2,15 +2,20 @@
 
 from amaranth.hdl import Signal
 
-__all__ = ["difference"]
+__all__ = ["count_difference", "difference"]
 
 
-def difference(m, unit, up, down, limit: int) -> Signal:
-    """Ones of `up` less ones of `down` in the enabled cycles of `unit` before this one.
+def difference(limit: int) -> Signal:
+    """A register for -limit .. limit."""
+    return Signal(range(-limit, limit + 1), name="difference")
 
-    It stays within -limit .. limit.
+
+def count_difference(m, unit, up, down) -> None:
+    """Makes `unit.count` the ones of `up` less those of `down` in the enabled cycles so far.
+
+    It stays within the limit of the unit's parameters.
     """
-    count = Signal(range(-limit, limit + 1), name="difference")
+    count, limit = unit.count, unit.params.limit
     with m.If(unit.clear):
         m.d.sync += count.eq(0)
     with m.Elif(unit.en):
@@ -18,4 +23,3 @@ def difference(m, unit, up, down, limit: int) -> Signal:
             m.d.sync += count.eq(count + 1)
         with m.Elif(down & ~up & (count != -limit)):
             m.d.sync += count.eq(count - 1)
-    return count

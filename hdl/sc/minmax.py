@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 
 from hdl.params.sc.minmax import MaximumParams, MinimumParams
-from hdl.sc.difference import difference
+from hdl.sc.difference import count_difference, difference
 from hdl.sc.unit import unit_signature
 
 __all__ = ["Maximum", "Minimum"]
@@ -13,10 +13,15 @@ __all__ = ["Maximum", "Minimum"]
 class _Choice(wiring.Component):
     def __init__(self, params: MaximumParams | MinimumParams):
         self.params = params
+        self.count = difference(params.limit)
         super().__init__(unit_signature(params))
 
-    def _count(self, m):
-        return difference(m, self, self.a, self.b, self.params.limit) if self.params.limit else 0
+    def elaborate(self, platform):
+        m = Module()
+        if self.params.limit:
+            count_difference(m, self, self.a, self.b)
+        m.d.comb += self.y.eq(self._choose(self.count))
+        return m
 
 
 class Maximum(_Choice):
@@ -32,11 +37,8 @@ class Maximum(_Choice):
     y : the larger.
     """
 
-    def elaborate(self, platform):
-        m = Module()
-        count = self._count(m)
-        m.d.comb += self.y.eq((self.a & (self.b | (count >= 0))) | (self.b & (count <= 0)))
-        return m
+    def _choose(self, count):
+        return (self.a & (self.b | (count >= 0))) | (self.b & (count <= 0))
 
 
 class Minimum(_Choice):
@@ -52,8 +54,5 @@ class Minimum(_Choice):
     y : the smaller.
     """
 
-    def elaborate(self, platform):
-        m = Module()
-        count = self._count(m)
-        m.d.comb += self.y.eq((self.a & (self.b | (count < 0))) | (self.b & (count > 0)))
-        return m
+    def _choose(self, count):
+        return (self.a & (self.b | (count < 0))) | (self.b & (count > 0))

@@ -9,7 +9,7 @@ from hdl.params.sc.subtract import (
     SubtractParams,
 )
 from hdl.sc.add import ScaledAdd
-from hdl.sc.difference import difference
+from hdl.sc.difference import count_difference, difference
 from hdl.sc.unit import unit_signature
 
 __all__ = ["AbsoluteDifference", "AbsoluteValue", "Subtract"]
@@ -83,10 +83,11 @@ class AbsoluteValue(wiring.Component):
 
     def __init__(self, params: AbsoluteValueParams):
         self.params = params
+        self.count = difference(params.limit)
         super().__init__(unit_signature(params))
 
     def elaborate(self, platform):
         m = Module()
-        count = difference(m, self, self.a, ~self.a, self.params.limit)
-        m.d.comb += self.y.eq((count == 0) | (self.a ^ (count < 0)))
+        count_difference(m, self, self.a, ~self.a)
+        m.d.comb += self.y.eq((self.count == 0) | (self.a ^ (self.count < 0)))
         return m

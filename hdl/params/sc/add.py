@@ -176,5 +176,15 @@ class ScaledAddParams(UnitParams):
         return self.unit << (self.depth - 2)
 
     @property
+    def least(self) -> int:
+        """The least value of the accumulator, in its unit."""
+        return -self.limit if self.offset else 0
+
+    @property
+    def most(self) -> int:
+        """The greatest value of the accumulator between cycles, in its unit."""
+        return self.scale - 1 if self.scale == self.inputs else self.limit - self.scale * self.unit
+
+    @property
     def ports(self) -> tuple[Port, ...]:
         return (*streams("x", self.inputs), Port("y", "out"))
