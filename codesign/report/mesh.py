@@ -64,9 +64,9 @@ def _tile(
 
 def _dendrites(core: dict[str, Any]) -> str:
     """How a core sums its input."""
-    if core["dendrites"] == "attention":
+    if core.get("dendrites") == "attention":
         return "an attention head"
-    if core["dendrites"] == "streams":
+    if core.get("dendrites") == "streams":
         return (
             f"{core['generator']} streams of {core['stream_length']} bits, "
             f"{core['stream_lanes']} lanes"
