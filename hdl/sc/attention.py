@@ -82,11 +82,7 @@ class Attention(wiring.Component):
 
     def __init__(self, params: AttentionParams):
         p = self.params = params
-        self._scores = OverlapEncoder(p.dim, p.dim, p.score_gain, p.generator(0))
-        self._answers = OverlapEncoder(
-            p.tokens, p.tokens, p.value_gain, p.generator(1), counted=p.causal
-        )
-        assert (self._scores.latency, self._answers.latency) == p.latencies
+        self._scores, self._answers = self._pipelines()
         super().__init__(
             {
                 "bit": In(bit_layout(p)),
@@ -98,6 +94,14 @@ class Attention(wiring.Component):
                 "valid": Out(1),
             }
         )
+
+    def _pipelines(self):
+        """What makes S of rows of Q and K, and A of S and columns of V."""
+        p = self.params
+        scores = OverlapEncoder(p.dim, p.dim, p.score_gain, p.generator(0))
+        answers = OverlapEncoder(p.tokens, p.tokens, p.value_gain, p.generator(1), counted=p.causal)
+        assert (scores.latency, answers.latency) == p.latencies
+        return scores, answers
 
     def elaborate(self, platform):
         m = Module()
@@ -191,7 +195,8 @@ class Attention(wiring.Component):
 
         # S: a row grows while the row before is compared with V.
         begun = delayed(m, begins, scores.latency, "begun")[-1]  # with the row's first score
-        growing, grown = Signal(p.tokens), Signal(p.tokens, reset_less=True)
+        growing = Signal(p.tokens * len(scores.hit))
+        grown = Signal.like(growing, reset_less=True)
         with m.If(scores.o_valid):
             if p.causal:  # rows differ in length: a mark goes along with the scores
                 mark = Signal(p.tokens, reset_less=True)
@@ -204,7 +209,7 @@ class Attention(wiring.Component):
                     ),
                 ]
             else:
-                m.d.sync += growing.eq(Cat(growing, scores.hit)[1:])
+                m.d.sync += growing.eq(Cat(growing, scores.hit)[len(scores.hit) :])
         with m.If(begun):
             m.d.sync += grown.eq(growing)
 

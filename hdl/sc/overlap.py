@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.arithmetic import csd
 from hdl.params.neuron import bits_for
-from hdl.params.sc.attention import DRAW_BITS
+from hdl.params.sc.attention import DRAW_BITS, overlap_latency
 from hdl.params.sc.lfsr import LfsrParams
 from hdl.sc.lfsr import Lfsr
 
@@ -86,8 +86,10 @@ class Overlap(wiring.Component):
 
     def __init__(self, width: int, most: int, gain: int, *, counted: bool = False):
         self.width, self.most, self.gain, self.counted = width, most, gain, counted
-        self.latency = 1 + bits_for(-(-width // 2))
-        self.draw_latency = bits_for(most.bit_length() if counted else len(csd(most)))
+        self.draw_latency = bits_for(len(csd(most)))
+        if counted:
+            self.draw_latency = 1 + bits_for(most.bit_length())
+        self.latency = overlap_latency(width, most if counted else 0)
         super().__init__(
             {
                 "a": In(width),
@@ -101,10 +103,17 @@ class Overlap(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         ones, latency = overlap(m, self.a, self.b)
-        assert latency == self.latency
+        ones = delayed(m, ones, self.latency - latency, "late")[-1]
         # draw * factor is a sum of shifted draws, with a register after each level of adders.
         if self.counted:
-            terms = [(False, Mux(bit, self.draw << k, 0)) for k, bit in enumerate(self.factor)]
+            terms = []
+            for k, bit in enumerate(self.factor):
+                gated = Signal(DRAW_BITS, name=f"gated_{k}", reset_less=True)
+                with m.If(bit):  # a flip-flop with a reset: no logic
+                    m.d.sync += gated.eq(self.draw)
+                with m.Else():
+                    m.d.sync += gated.eq(0)
+                terms.append((False, gated << k))
         else:
             terms = [(sign < 0, self.draw << power) for sign, power in csd(self.most)]
         while len(terms) > 1:

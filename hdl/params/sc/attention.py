@@ -35,13 +35,23 @@ from hdl.params.sc.unit import check_integer
 if TYPE_CHECKING:
     from hdl.params.neuron import CoreParams
 
-__all__ = ["DRAW_BITS", "PORTS", "AttentionParams"]
+__all__ = ["DRAW_BITS", "PORTS", "AttentionParams", "overlap_latency"]
 
 #: Bits of a draw.
 DRAW_BITS = 16
 
 #: What feeds an attention head, in the order of its port numbers.
 PORTS = ("query", "key", "value")
+
+
+def overlap_latency(width: int, counted: int = 0) -> int:
+    """Cycles from two words of `width` bits to the bit that encodes how many ones they share.
+
+    A register after each level of a tree of adders; two bits of both words need no adder. A factor
+    that changes, of up to `counted`, is multiplied in another such tree behind a register.
+    """
+    ones = 1 + bits_for(-(-width // 2))
+    return max(ones, 1 + bits_for(counted.bit_length())) if counted else ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +118,9 @@ class AttentionParams(DendritesParams):
 
     @property
     def latencies(self) -> tuple[int, int]:
-        """Cycles from two words to the bit of their overlap, for scores and for answers."""
-        scores, answers = (1 + bits_for(-(-width // 2)) for width in (self.dim, self.tokens))
-        return scores, answers
+        """Cycles of the two pipelines, from words to bits: of scores and of answers."""
+        counted = self.tokens if self.causal else 0
+        return overlap_latency(self.dim), overlap_latency(self.tokens, counted)
 
     def row_cycles(self, row: int) -> int:
         """Cycles from the first score of row `row` of S to the first of the next row.
