@@ -150,7 +150,7 @@ def _layout(mapped: Mapped) -> dict[str, Any]:
     if program.formats.current_bits:
         state.append(("current", program.formats.membrane_bits, program.formats.current_bits))
     busy = sum(
-        core.synapse_words + core.slots * entries
+        core.synapse_words + core.slots * entries + core.update_cycles
         for core, entries in zip(mapped.mesh.cores, mapped.mesh.entries, strict=True)
         if core is not None
     )

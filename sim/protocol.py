@@ -16,6 +16,7 @@ from hdl.params.errors import UserError
 from hdl.params.neuron import Emit
 from mapping.mapped import Mapped
 from sim.words import (
+    control_words,
     event_body,
     flit_words,
     load_words,
@@ -117,13 +118,15 @@ def encode(
     *,
     clear: bool = True,
     load: bool = False,
+    control: bool = False,
     probe: bool = False,
 ) -> np.ndarray:
     """Words (uint64) for a stimulus [steps, inputs] or [samples, steps, inputs].
 
-    With `load`, the words that fill the memories stand first.
+    With `load`, the words that fill the memories stand first; with `control`, those that set
+    stream length and tolerance of stochastic cores to the Program's.
     """
-    return encode_batch(mapped, inputs, clear=clear, load=load, probe=probe)[0]
+    return encode_batch(mapped, inputs, clear=clear, load=load, control=control, probe=probe)[0]
 
 
 def encode_batch(
@@ -132,11 +135,12 @@ def encode_batch(
     *,
     clear: bool = True,
     load: bool = False,
+    control: bool = False,
     probe: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The words of `encode`, and where each sample's begin and end: int64 [samples + 1].
 
-    With `load`, the words that fill the memories belong to the first sample.
+    The words of `load` and `control` belong to the first sample.
     """
     inputs = _check_inputs(mapped, inputs)
     steps = inputs.shape[1]
@@ -144,9 +148,10 @@ def encode_batch(
     masks = step_words(mapped, np.append(schedule.masks(steps), np.uint64(0)))
     begin = [step_words(mapped, [0], clear=True)] if clear else []
     end = [probe_words(mapped)] if probe else []
-    parts = [load_words(mapped)] if load else [np.zeros(0, dtype=np.uint64)]
+    parts = [load_words(mapped)] if load else []
+    parts += [control_words(mapped)] if control else []
     offsets = [0]
-    size = len(parts[0])
+    size = sum(len(p) for p in parts)
     for sample in inputs:
         step, flits = _input_flits(mapped, sample)
         before = np.searchsorted(step * schedule.interval, np.arange(len(masks)), side="right")
@@ -159,7 +164,7 @@ def encode_batch(
         parts += pieces
         size += sum(len(p) for p in pieces)
         offsets.append(size)
-    return np.concatenate(parts), np.array(offsets, dtype=np.int64)
+    return np.concatenate([np.zeros(0, np.uint64), *parts]), np.array(offsets, dtype=np.int64)
 
 
 def replies(mapped: Mapped, steps: int, *, clear: bool = True, probe: bool = False) -> int:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from hdl.params.neuron import CoreParams
+from hdl.params.sc.dense import DenseParams
 from mapping.mapped import Mapped
 from sim import protocol
 from sim.verilated import StopOn, Verilated
@@ -52,8 +54,16 @@ def worth_optimising(mapped: Mapped, steps: int) -> bool:
     Optimising costs as much time as it saves in about 2 million cycles, whatever the size of the
     design: both the build and the cycle grow with it.
     """
-    slots = max((c.slots // c.update_lanes for c in mapped.mesh.cores if c is not None), default=0)
-    return steps * mapped.schedule.interval * (100 + 2 * slots) > 2_000_000
+    cycles = max((step_cycles(c) for c in mapped.mesh.cores if c is not None), default=0)
+    return steps * mapped.schedule.interval * (100 + cycles) > 2_000_000
+
+
+def step_cycles(core: CoreParams) -> int:
+    """Cycles of a step of a core, roughly."""
+    d = core.dendrites
+    if isinstance(d, DenseParams):
+        return core.slots * (d.tiles << d.streams.log2_length)
+    return core.update_cycles if d is not None else 2 * (core.slots // core.update_lanes)
 
 
 class Rtl:
@@ -112,6 +122,9 @@ class Rtl:
         final: dict[str, dict[str, np.ndarray]] = {}
         errors: list[str] = []
         mark = (1 << mapped.host.body_bits, 1 << mapped.host.body_bits)
+        # All cores may update at once; more silence than that is a fabric that hangs.
+        longest = max(core.update_cycles for core in mapped.mesh.cores if core is not None)
+        deadline = max(1_000_000, 2 * longest)
         done = total = 0
         with self.built.new() as model:
             if waveform is not None:
@@ -123,7 +136,11 @@ class Rtl:
                 for start in range(0, len(chosen), size):
                     part = chosen[start : start + size]
                     words = protocol.encode(
-                        mapped, inputs[part, :length], probe=probe, load=load and done == 0
+                        mapped,
+                        inputs[part, :length],
+                        probe=probe,
+                        load=load and done == 0,
+                        control=done == 0,
                     )
                     marks = protocol.replies(mapped, int(length), probe=probe) * len(part)
                     run = model.stream(
@@ -132,6 +149,7 @@ class Rtl:
                         stall_in=stalls.on_input,
                         stall_out=stalls.on_output,
                         seed=stalls.seed + done,
+                        deadline=deadline,
                     )
                     total += run.cycles
                     answer = protocol.decode(

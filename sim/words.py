@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike
 from hdl.params.host import HostOp, ReplyOp
 from hdl.params.neuron import CoreParams
 from hdl.params.noc import ConfigOp, Memory
+from hdl.params.sc.dense import DenseParams, Streams
 from mapping.mapped import Mapped
 
 __all__ = [
+    "control_words",
     "cores",
     "event_body",
     "flit_words",
@@ -82,23 +84,44 @@ def item_bits(core: CoreParams, memory: Memory, mapped: Mapped) -> int:
     return core.state_bits if memory == Memory.STATE else core.items[memory][1]
 
 
+def _bodies(mapped: Mapped, core: CoreParams, memory: Memory, items: list[int]) -> np.ndarray:
+    """Bodies [items, chunks] that write items of a memory, chunk by chunk."""
+    chunk = mapped.mesh.flit.chunk_bits
+    chunks = -(-item_bits(core, memory, mapped) // chunk)
+    whole = np.array(items, dtype=object if chunks * chunk > 63 else np.int64)
+    bodies = np.empty((len(items), chunks), dtype=np.uint64)
+    for k in range(chunks):
+        part = (whole >> (k * chunk)) & ((1 << chunk) - 1)
+        op = ConfigOp.COMMIT if k == chunks - 1 else ConfigOp.SHIFT
+        bodies[:, k] = part.astype(np.uint64) << np.uint64(2) | np.uint64(op)
+    return bodies
+
+
 def load_words(mapped: Mapped) -> np.ndarray:
     """Words that fill all memories of all cores."""
-    chunk = mapped.mesh.flit.chunk_bits
     parts = []
     for tile, core in cores(mapped):
         images = mapped.images[tile]
         assert images is not None
         for memory, items in sorted(images.items()):
-            chunks = -(-item_bits(core, memory, mapped) // chunk)
-            whole = np.array(items, dtype=object if chunks * chunk > 63 else np.int64)
-            bodies = np.empty((len(items), chunks), dtype=np.uint64)
-            for k in range(chunks):
-                part = (whole >> (k * chunk)) & ((1 << chunk) - 1)
-                op = ConfigOp.COMMIT if k == chunks - 1 else ConfigOp.SHIFT
-                bodies[:, k] = part.astype(np.uint64) << np.uint64(2) | np.uint64(op)
+            bodies = _bodies(mapped, core, memory, items)
             stream = np.concatenate([[np.uint64(select(memory))], bodies.reshape(-1)])
             parts.append(config_words(mapped, tile, stream))
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
+
+
+def control_words(mapped: Mapped) -> np.ndarray:
+    """Words that give every stochastic core the stream length and tolerance of the Program."""
+    parts = []
+    for tile, core in cores(mapped):
+        if not isinstance(core.dendrites, DenseParams):
+            continue
+        name = next(name for name, (where, _) in mapped.slots.items() if tile in where)
+        streams = mapped.program.population(name).dendrites
+        assert isinstance(streams, Streams)
+        item = core.dendrites.control(streams.log2_length, streams.tolerance)
+        stream = [select(Memory.CONTROL), *_bodies(mapped, core, Memory.CONTROL, [item]).flat]
+        parts.append(config_words(mapped, tile, u64(stream)))
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from hdl.params.errors import UserError
@@ -10,8 +11,13 @@ from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import DenseParams
 from mapping.kinds import kinds_of
 from mapping.mapper import Target, map_program
+from mapping.streams import with_run_time
+from sim.golden.network import Golden
+from sim.protocol import decode, encode
+from sim.words import control_words
 from tests.kit import random_events, random_program
 from tests.kit_stochastic import head_program, stochastic, stochastic_program
+from tests.mapping.fabric import Fabric
 from tests.mapping.test_mapper import check
 
 
@@ -125,3 +131,21 @@ def test_planes_of_many_lanes_are_whole_numbers():
         assert max(items) >= 1 << 62
         assert all(type(item) is int and item < 1 << lanes for item in items)
         check(program, random_events(4, program, 1, 3), Target(stream_lanes=lanes))
+
+
+def test_control_words_change_length_and_tolerance():
+    program = stochastic_program(3, (7, 9, 4), weight_bits=5)
+    events = random_events(3, program, 2, 6)
+    mapped = map_program(program, Target(cores=4, lanes=2, stream_lanes=4))
+    assert len(control_words(mapped))
+    for length, tolerance in ((2, None), (16, 0.1), (None, -1)):
+        changed = with_run_time(program, length, tolerance)
+        other = replace(mapped, program=changed)
+        golden = Golden(changed).run(events)
+        words = encode(other, events, control=True, probe=True)
+        answer = np.array(Fabric(other).run(words), dtype=np.uint64)
+        decoded = decode(other, answer, events.shape[1], probe=True)
+        assert np.array_equal(decoded.outputs, golden.outputs)
+        for name, state in golden.final.items():
+            assert np.array_equal(decoded.probes[name]["membrane"], state.membrane)
+    assert not len(control_words(map_program(random_program(3), Target())))

@@ -1,0 +1,72 @@
+"""Fabrics with stochastic cores and attention heads, Verilated, against golden."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hdl.params.sc.attention import AttentionParams
+from mapping.streams import with_run_time
+from sim.golden.network import Golden
+from sim.rtl import Stalls
+from tests.kit import random_events
+from tests.kit_fabric import build, garbage
+from tests.kit_stochastic import head_program, stochastic_program
+
+STALLS = (None, Stalls(on_input=0.4, on_output=0.6, seed=5))
+
+#: Seed, sizes, options of the Program, and the mesh.
+PROGRAMS = [
+    (21, (7, 9, 4), {"weight_bits": 4}, {"cores": 3, "lanes": 2, "stream_lanes": 4}),
+    (5, (7, (9, 6), 4), {"graded": True, "weight_bits": 3}, {"cores": 4, "lanes": 4}),
+    (49, (5, (3, 8), 6, 3), {"graded": True, "cuba": True}, {"cores": 5, "stream_lanes": 16}),
+    (49, (20, 11, 5), {"weight_bits": 2}, {"cores": 2, "lanes": 1, "stream_lanes": 4}),
+]
+
+
+def agree(built, program, inputs, lengths, stalls, load=False):
+    """Outputs and all final states of the RTL are golden's."""
+    golden = Golden(program).run(inputs, lengths)
+    result = built.rtl.run(inputs, lengths, probe=True, stalls=stalls, load=load)
+    assert result.errors == ()
+    np.testing.assert_array_equal(result.outputs, golden.outputs)
+    for name, state in golden.final.items():
+        np.testing.assert_array_equal(result.final[name]["membrane"], state.membrane, name)
+    return golden
+
+
+@pytest.mark.parametrize(("seed", "sizes", "options", "target"), PROGRAMS, ids=str)
+def test_stochastic_fabrics(seed, sizes, options, target, tmp_path):
+    program = stochastic_program(seed, sizes, **options)
+    built = build(program, tmp_path, **target)
+    inputs = random_events(seed, program, 4, 8, rate=0.4)
+    lengths = np.array([8, 1, 8, 5])
+    for stalls in STALLS:
+        built.check(inputs, lengths=lengths, stalls=stalls, where=f"{seed}")
+    for length, tolerance in ((4, None), (None, 0.2), (2, -1)):
+        changed = with_run_time(program, length, tolerance)
+        built.rtl.mapped = replace(built.mapped, program=changed)
+        agree(built, changed, inputs, lengths, STALLS[1])
+
+
+def test_memories_are_loaded_through_the_host(tmp_path):
+    program = stochastic_program(14, (7, 9, 4))
+    built = build(program, tmp_path, contents=lambda m: garbage(m, 3), cores=3, stream_lanes=4)
+    built.check(random_events(14, program, 3, 6, rate=0.4), load=True, stalls=STALLS[1])
+
+
+@pytest.mark.parametrize(
+    ("head", "own"),
+    [
+        (AttentionParams(tokens=3, dim=4, seed=2), True),
+        (AttentionParams(tokens=5, dim=2, causal=True, score_gain=1, value_gain=2), False),
+    ],
+    ids=str,
+)
+def test_attention_fabrics(head, own, tmp_path):
+    program = head_program(head, 1, own)
+    built = build(program, tmp_path, cores=4, lanes=2)
+    inputs = random_events(1, program, 3, 9, rate=0.6)
+    for stalls in STALLS:
+        golden = agree(built, program, inputs, np.array([9, 2, 9]), stalls, load=stalls is None)
+        assert golden.events["head"].any()
