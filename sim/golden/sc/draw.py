@@ -1,18 +1,15 @@
 """Draws of many bits from LFSRs: any stretch of the sequence, many bits at a time.
 
 The state advances by a whole cycle at once: the n new bits of n steps are exclusive ors of n bits
-each of the old state, as long as n is at most the lowest tap. A step is linear over GF(2), so the
-state of cycle t is a power of one matrix times the first state.
+each of the old state, as long as n is at most the lowest tap.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numba import njit
 
-from hdl.params.sc.lfsr import LfsrParams
+from hdl.params.sc.lfsr import LfsrParams, jump
 
 __all__ = ["draws", "states"]
 
@@ -38,31 +35,10 @@ def _fill(out, state, taps, steps):  # type: ignore[no-untyped-def]
         state = _advance(state, taps, steps)
 
 
-@lru_cache(maxsize=256)
-def _power(width: int, taps: tuple[int, ...], log2_steps: int) -> tuple[int, ...]:
-    """What 2**log2_steps steps make of each bit of the state."""
-    if not log2_steps:
-        return tuple(int(_advance(1 << k, np.array(taps), 1)) for k in range(width))
-    half = _power(width, taps, log2_steps - 1)
-    return tuple(_apply(half, image) for image in half)
-
-
-def _apply(matrix: tuple[int, ...], state: int) -> int:
-    image = 0
-    for k, column in enumerate(matrix):
-        if state >> k & 1:
-            image ^= column
-    return image
-
-
 def states(generator: LfsrParams, count: int, first: int = 0) -> np.ndarray:
     """The states of cycles first .. first + count - 1, int64 [count]."""
-    state, steps = generator.seed, first * generator.steps
-    for k in range(steps.bit_length()):
-        if steps >> k & 1:
-            state = _apply(_power(generator.width, generator.taps, k), state)
     out = np.empty(count, dtype=np.int64)
-    _fill(out, state, np.array(generator.taps), generator.steps)
+    _fill(out, jump(generator, first), np.array(generator.taps), generator.steps)
     return out
 
 
