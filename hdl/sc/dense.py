@@ -72,70 +72,76 @@ class DenseDendrites(wiring.Component):
             sums.begin.eq(begin),
             self.sums[0].eq(sums.sum),
         ]
-        whole, short = self._control(m, sums)
+        first_span, chunks = self._control(m, sums)
 
         # The sequence: slots; in a slot chunks of the streams; in a chunk the tiles on the list; in
         # a tile the signs, then a cycle for each bit. `number` is the list entry of the tile after
         # this one; its addresses are prepared meanwhile.
-        step, total = d.tiles * d.planes, p.slots * d.tiles * d.planes
         running, sign, fresh = Signal(), Signal(), Signal()
-        t, chunk, final = (Signal(s.source_bits, name=n) for n in ("t", "chunk", "final"))
-        following = Signal.like(events.number)
+        number = Signal.like(events.number)
+        following = Mux(number + 1 == events.count, 0, number + 1)
+        step, total = d.tiles * d.planes, p.slots * d.tiles * d.planes
         here, next_slot = (Signal(range(total + 1), name=n) for n in ("slot", "next_slot"))
         weights, values = Signal(range(total)), Signal(range(d.tiles * d.value_planes))
         weights_ahead, values_ahead = Signal.like(weights), Signal.like(values)
+        m.d.comb += events.number.eq(number)
         m.d.sync += [
             weights_ahead.eq(times(events.tile, d.planes)),
             values_ahead.eq(times(events.tile, d.value_planes)),
         ]
-        m.d.comb += following.eq(Mux(events.number + 1 == events.count, 0, events.number + 1))
-        number = Signal.like(events.number)
-        m.d.comb += events.number.eq(number)
 
-        tile_end = running & ~sign & (t == final) & ~sums.done
+        # A chunk of 2**k bits has the ones of 2**k - 1 in `span`; `bit` counts its cycles from the
+        # signs on. All but the first chunk begin at bit 2**k of the stream.
+        bit, low, span = (Signal(s.source_bits, name=n) for n in ("bit", "low", "span"))
+        last_bit, later, last_slot = Signal(), Signal(), Signal()
+        left = Signal.like(chunks)  # chunks after this one
+        tile_end = running & last_bit & ~sums.done
         chunk_end = tile_end & (number == 0)
-        slot_end = chunk_end & (final == whole)
+        slot_end = chunk_end & (left == 0)
         restart = Signal(2)  # cycles after `done`: the first tile's addresses are prepared
-        another = (slot_end & ~sums.early) | restart[1]
-        last_slot = next_slot == total
-        new_slot = begin | (another & ~last_slot)
+        new_slot = Signal()
         load = new_slot | (tile_end & ~slot_end)
-        m.d.sync += restart.eq(Cat(sums.done, restart[0]))
-
+        m.d.comb += new_slot.eq(begin | (((slot_end & ~sums.early) | restart[1]) & ~last_slot))
+        m.d.sync += [
+            restart.eq(Cat(sums.done, restart[0])),
+            last_slot.eq(next_slot == total),
+            last_bit.eq(running & ~tile_end & ((~bit & span) == 0)),
+            low.eq(bit),
+        ]
         with m.If(running):
-            m.d.sync += sign.eq(0)
+            m.d.sync += [sign.eq(0), bit.eq(bit + 1)]
             with m.If(~sign):
-                m.d.sync += [t.eq(t + 1), fresh.eq(0)]
-        with m.If(tile_end):
-            m.d.sync += [sign.eq(1), t.eq(chunk)]
-        with m.If(chunk_end):
-            m.d.sync += [t.eq(final + 1), chunk.eq(final + 1), final.eq((final << 1) | 1)]
+                m.d.sync += fresh.eq(0)
         with m.If(slot_end | sums.done):
             m.d.sync += running.eq(0)
+        with m.If(chunk_end):
+            m.d.sync += [left.eq(left - 1), later.eq(1)]
+            with m.If(later):
+                m.d.sync += span.eq(Cat(1, span))
         with m.If(load):
-            base = Mux(begin, 0, Mux(new_slot, next_slot, here))
-            m.d.sync += [
-                weights.eq(base + weights_ahead),
-                values.eq(values_ahead),
-                number.eq(following),
-            ]
+            base = Mux(new_slot, next_slot, here) if d.tiles > 1 else next_slot
+            m.d.sync += [sign.eq(1), bit.eq(0), number.eq(following), values.eq(values_ahead)]
+            with m.If(new_slot if d.tiles == 1 else 1):
+                m.d.sync += weights.eq(base + weights_ahead)
         with m.Elif(sums.done | ~passing):
             m.d.sync += number.eq(0)
         with m.If(new_slot):
             m.d.sync += [
                 running.eq(1),
-                sign.eq(1),
                 fresh.eq(1),
-                t.eq(0),
-                chunk.eq(0),
-                final.eq(short),
-                here.eq(base),
-                next_slot.eq(base + step),
+                left.eq(chunks),
+                later.eq(0),
+                span.eq(first_span),
+                here.eq(next_slot),
+                next_slot.eq(next_slot + step),
             ]
+        with m.Elif(~passing):
+            m.d.sync += next_slot.eq(0)
 
         # What is read, and what it means.
+        start = Cat(1, span)[: len(span)] & ~span
         m.d.comb += [
-            planes.t.eq(t),
+            planes.t.eq(low | Mux(later, start, 0)),
             planes.en.eq(running & ~sign),
             planes.begin.eq(new_slot),
             planes.keep.eq(chunk_end),
@@ -160,7 +166,7 @@ class DenseDendrites(wiring.Component):
         return m
 
     def _control(self, m, sums):
-        """Registers of length and tolerance; returns the last t of a stream and of its first chunk.
+        """Length and tolerance; returns (span of a sum's first chunk, chunks after it).
 
         Both hold for a whole pass.
         """
@@ -174,22 +180,22 @@ class DenseDendrites(wiring.Component):
             fits = value[len(above) :] == 0
             m.d.sync += [length.eq(self.config.data), above.eq(Mux(fits, value, most))]
 
-        whole, short = Signal(s.source_bits), Signal(s.source_bits)
-        scale = max(scale_range(d))
-        clipped = Mux(length > s.source_bits, s.source_bits, length)
-        every = Cat(length > k for k in range(s.source_bits))
-        early = (above != 0) & (length > s.first) if sums.can_stop else 0
+        span, chunks = Signal(s.source_bits), Signal(range(s.source_bits + 1))
+        clipped = Signal(range(s.source_bits + 1))
+        m.d.comb += clipped.eq(Mux(length > s.source_bits, s.source_bits, length))
+        first, further, early = clipped, 0, 0
+        if sums.can_stop:
+            early = (above != 0) & (clipped > s.first)
+            first, further = Mux(early, s.first, clipped), Mux(early, clipped - s.first, 0)
         with m.If(self.start):
             m.d.sync += [
-                whole.eq(every),
-                short.eq(every),
-                sums.scale.eq(scale - clipped),
+                span.eq(Cat(first > k for k in range(s.source_bits))),
+                chunks.eq(further),
+                sums.scale.eq(max(scale_range(d)) - first),
                 sums.early.eq(early),
                 sums.tolerance.eq(above - 1),
             ]
-            with m.If(early):
-                m.d.sync += [short.eq((1 << s.first) - 1), sums.scale.eq(scale - s.first)]
-        return whole, short
+        return span, chunks
 
     def _lanes(self, m, events, planes, sums, weights, values, is_sign):
         """Memories of the weights and the product of each lane. `is_sign`: signs are read."""
