@@ -35,7 +35,7 @@ class GibbsSampler(wiring.Component):
 
     Members
     -------
-    beta : inverse temperature in units of 2**-table.fraction.
+    beta : inverse temperature in units of 2**-table.fraction; it counts 6 cycles later.
     spin : the spin that gets a new value at the end of this cycle, from cycle 6 on.
     state : all spins before that, 1 for +1.
     en, clear : next update; back to the initial state and the first draw.
@@ -67,6 +67,8 @@ class GibbsSampler(wiring.Component):
         sums = [Signal(signed(bits), name=f"sum_{k}", reset_less=True) for k in range(len(groups))]
         base = Signal(signed(bits), reset_less=True)
         wide = signed(bits + p.beta_bits)
+        betas = Signal(4 * p.beta_bits, reset_less=True)
+        beta = betas[-p.beta_bits :]
         four = [Signal(wide, name=f"current_{k}", reset_less=True) for k in range(4)]
         two = [Signal(table.random_bits + 1, name=f"odds_{k}", reset_less=True) for k in range(2)]
         chosen = Mux(last, two[1], two[0])
@@ -84,11 +86,12 @@ class GibbsSampler(wiring.Component):
                 past.eq(past >> 1),
                 last.eq(decision),
                 *(register.eq(group) for register, group in zip(sums, groups, strict=True)),
+                betas.eq(Cat(self.beta, betas[: -p.beta_bits])),
                 rest_1.eq(rest),
                 rest_2.eq(rest_1),
                 base.eq((_total([*sums, Mux(last, age_4, 0)]) << 1) + silent),
                 *(
-                    four[k].eq(self._times_beta(base + Mux(last, recent[4 + k], recent[k])))
+                    four[k].eq(_product(base + Mux(last, recent[4 + k], recent[k]), beta))
                     for k in range(4)
                 ),
                 *(
@@ -124,10 +127,6 @@ class GibbsSampler(wiring.Component):
         size = 1 << (bits_for(len(terms)) // 2)
         return [_total(terms[k : k + size]) for k in range(0, len(terms), size)]
 
-    def _times_beta(self, field):
-        """field * beta; no multiplier block for one bit."""
-        return field * self.beta if self.params.beta_bits > 1 else Mux(self.beta, field, 0)
-
     def _odds(self, m, name, current):
         """(negative, word of the table) of a current."""
         table = self.params.table
@@ -144,6 +143,11 @@ def _packed(numbers, bits: int) -> int:
 def _items(word, bits: int):
     """The signed numbers of such a word."""
     return [word[k : k + bits].as_signed() for k in range(0, len(word), bits)]
+
+
+def _product(field, beta):
+    """field * beta; no multiplier block for one bit."""
+    return field * beta if len(beta) > 1 else Mux(beta, field, 0)
 
 
 def _total(terms):

@@ -116,7 +116,7 @@ def test_samples_follow_the_law(seed, beta):
     p > .001. All of them: the total variation is below .008; 2**20 independent samples of 256
     equally likely states would give .0062."""
     params = problem(8, seed)
-    state = GibbsSamplerModel(params).run(8 << 20, np.array(beta))["state"][::8]
+    state = GibbsSamplerModel(params).run(8 << 20, np.array([beta]))["state"][::8]
     exact = law(params, beta)
     assert distance(np.bincount(state, minlength=256) / len(state), exact) < 0.008, (seed, beta)
     seen = np.bincount(state[16::16], minlength=256)
@@ -130,10 +130,47 @@ def test_a_cold_sampler_finds_the_ground_state():
     n = 63
     ring = tuple(tuple(int((i - j) % n in (1, n - 1)) for j in range(n)) for i in range(n))
     params = GibbsSamplerParams(couplings=ring, fields=(3,) * n, beta_bits=7)
-    state = GibbsSamplerModel(params).run(40 * n, np.array([100, 0]))["state"]
+    state = GibbsSamplerModel(params).run(40 * n, np.array([[100], [0]]))["state"]
     assert state[0, -1] == (1 << n) - 1
     free = np.bitwise_count(state[1, n:].astype(np.uint64))  # beta 0: fair coins
     assert abs(free.mean() - n / 2) < 4
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_annealing_finds_the_ground_state(seed):
+    """16 spins, 2**16 states searched: the best of 8 slow coolings ends at the least energy."""
+    params = problem(16, seed, beta_bits=6, table=SigmoidTable(fraction=6, address_bits=9))
+    m = 2 * (np.arange(1 << 16)[:, None] >> np.arange(16) & 1) - 1
+    energy = -((m @ np.array(params.couplings)) * m).sum(axis=1) // 2 - m @ params.biases
+    schedule = np.linspace(0, 63, 16 * 2000).astype(int)
+    ends = [
+        GibbsSamplerModel(replace(params, entity=run)).run(len(schedule), schedule)["state"][-1]
+        for run in range(8)
+    ]
+    found = energy[ends]
+    assert found.min() == energy.min(), (seed, found, energy.min())
+
+
+def test_rate_of_one_spin_by_a_schedule():
+    """One spin in a field of 1: its mean at each beta of a schedule is tanh(beta / 2**f)."""
+    params = GibbsSamplerParams(couplings=((0,),), fields=(1,), beta_bits=6, seed=5)
+    beta = np.repeat(np.arange(0, 64, 9), 1 << 16)
+    state = GibbsSamplerModel(params).run(len(beta) + 1, np.append(beta, 0))["state"][1:]
+    mean = 2 * state.reshape(-1, 1 << 16).mean(axis=1) - 1
+    assert abs(mean - np.tanh(np.arange(0, 64, 9) / 16)).max() < 4.5 / 256
+
+
+def betas(params: GibbsSamplerParams, length: int) -> np.ndarray:
+    """Four runs: two constant ones, a slow cooling, a new value in each cycle."""
+    most = (1 << params.beta_bits) - 1
+    return np.array(
+        [
+            np.full(length, 1),
+            np.full(length, most),
+            np.linspace(0, most, length).astype(int),
+            np.random.default_rng(params.seed).integers(0, most + 1, length),
+        ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,11 +186,9 @@ def test_a_cold_sampler_finds_the_ground_state():
 )
 def test_rtl(spins, more):
     params = problem(spins, spins, **more)
-    beta = np.array([1, 0, (1 << params.beta_bits) - 1, 2 % (1 << params.beta_bits)])
-    check(params, GibbsSampler, GibbsSamplerModel, {"beta": beta}, length=5000)
+    check(params, GibbsSampler, GibbsSamplerModel, {"beta": betas(params, 5000)}, length=5000)
 
 
 def test_rtl_of_63_spins_from_block_memory():
     params = problem(63, 1)
-    beta = np.array([1, 3])
-    check(params, GibbsSampler, GibbsSamplerModel, {"beta": beta}, length=4000)
+    check(params, GibbsSampler, GibbsSamplerModel, {"beta": betas(params, 4000)}, length=4000)

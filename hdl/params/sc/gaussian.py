@@ -26,10 +26,10 @@ occur equally often but that 0 occurs once more. So the mean is 0, and in units 
 
 Both have mean 0 and variance 2**(2 * f) - 1 exactly, and excess kurtosis -1.2 / T * (1 + d),
 d = 2 / (4**b - 1). Numbers lie within 6, and 3, standard deviations; the distance to the normal
-law is .0029 for T = 12, f = 8 (.0024 for f = 11), .011 for T = 3, f = 8. The words come from as many
-LFSRs as it takes, of pairwise coprime widths from `WIDTHS`, each with as many words as fit, lowest
-bits first: over the joint period words of different LFSRs are independent exactly, those of one
-LFSR up to its missing state 0.
+law is .0029 for T = 12, f = 8 (.0024 for f = 11), .011 for T = 3, f = 8. The words come from as
+many LFSRs as it takes, of pairwise coprime widths from `WIDTHS`, each with as many words as fit,
+lowest bits first: over the joint period words of different LFSRs are independent exactly, those of
+one LFSR up to its missing state 0.
 
 Every LFSR starts at `seed_of(seed, entity, width)` and makes its steps in each cycle, so number t
 is a function of (seed, entity, t) alone, and can be had without the ones before it (`jump`).

@@ -3,7 +3,7 @@
 Spins m_i are +1 or -1; couplings J (symmetric, no self-coupling) and fields h are integers. Update
 t = 0, 1, ... gives spin i = t mod n a new value from the others::
 
-    current = beta * (h_i + sum over j of J_ij * m_j)
+    current = beta(t) * (h_i + sum over j of J_ij * m_j)
     m_i     = what a p-bit makes of it (hdl/params/sc/pbit.py) with draw t + `latency`
 
 so with f = `table.fraction` P(m_i = +1) is sigmoid(2 * current / 2**f), up to the error of the
@@ -11,10 +11,10 @@ table. The exact logistic curve leaves the Boltzmann distribution as it is::
 
     P(m) ~ exp(-E(m) * beta / 2**f),  E(m) = -sum over i < j of J_ij m_i m_j - sum over i of h_i m_i
 
-(Geman & Geman 1984; with p-bits: Camsari et al., Phys. Rev. X 7, 031014, 2017). `beta`, the inverse
-temperature in units of 2**-f, may change at any time; what counts for update t is the value in
-cycle t + latency - 1. In the word `state` bit i is 1 for m_i = +1. The state given for update t is
-the one before it: the first is `initial`.
+(Geman & Geman 1984; with p-bits: Camsari et al., Phys. Rev. X 7, 031014, 2017) if beta, the
+inverse temperature in units of 2**-f, stays; each update has its own, for annealing. In the word
+`state` bit i is 1 for m_i = +1. The state given for update t is the one before it: the first is
+`initial`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class GibbsSamplerParams(UnitParams):
     couplings : J, rows of integers.
     fields : h, an integer for each spin; none is 0 everywhere.
     beta_bits : of the inverse temperature, 1..8.
-    table : the odds of the p-bit.
+    table : the odds of the p-bit; it is made of LUTs, twice.
     initial : the first state, bit i for spin i.
     width : of the LFSR, 3..32, at least `table.random_bits`.
     seed : of the design.
@@ -129,7 +129,7 @@ class GibbsSamplerParams(UnitParams):
     @property
     def ports(self) -> tuple[Port, ...]:
         return (
-            Port("beta", "in", "held", self.beta_bits),
+            Port("beta", "in", "word", self.beta_bits),
             Port("spin", "out", "word", self.index_bits),
             Port("state", "out", "word", self.spins),
         )

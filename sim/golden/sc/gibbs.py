@@ -26,7 +26,7 @@ def _sample(states, couplings, fields, beta, odds, draw, top):  # type: ignore[n
         current = fields[i]
         for j in range(n):
             current += couplings[i, j] * m[j]
-        current *= beta
+        current *= beta[t]
         against = draw[t] >= top - odds[min(abs(current), len(odds) - 1)]
         up = (current >= 0) != against
         m[i] = 2 * up - 1
@@ -40,14 +40,18 @@ class GibbsSamplerModel:
         self.params = params
 
     def run(self, length: int, beta: np.ndarray) -> dict[str, np.ndarray]:
-        """beta: int64 [...]. Returns {"spin": int64 [length], "state": int64 [..., length]}."""
+        """beta: int64 [..., length], or [..., 1] if it stays.
+
+        Returns {"spin": int64 [length], "state": int64 [..., length]}.
+        """
         p = self.params
         beta = np.asarray(beta, dtype=np.int64)
+        beta = np.broadcast_to(beta, (*beta.shape[:-1], length))
         couplings, fields = np.array(p.couplings), np.array(p.biases)
         odds = odds_against(p.table, np.arange(p.table.end + 1))
         bits = p.table.random_bits
         draw = draws(p.generator, bits, length, first=p.latency)
-        state = np.full((*beta.shape, length), p.initial, dtype=np.int64)
-        for run in np.ndindex(beta.shape):
+        state = np.full(beta.shape, p.initial, dtype=np.int64)
+        for run in np.ndindex(beta.shape[:-1]):
             _sample(state[run], couplings, fields, beta[run], odds, draw, 1 << bits)
         return {"spin": np.arange(length) % p.spins, "state": state}
