@@ -1,6 +1,6 @@
 """Conversion between unipolar and bipolar streams."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 
 from hdl.params.sc.convert import ToBipolarParams, ToUnipolarParams
@@ -65,8 +65,6 @@ class ToUnipolar(wiring.Component):
         with m.If(self.clear):
             m.d.sync += owed.eq(0)
         with m.Elif(self.en):
-            with m.If(self.a & (owed != 0)):
-                m.d.sync += owed.eq(owed - 1)
-            with m.Elif(~self.a & (owed != limit)):
-                m.d.sync += owed.eq(owed + 1)
+            with m.If(owed != Mux(self.a, 0, limit)):
+                m.d.sync += owed.eq(owed + Mux(self.a, -1, 1))
         return m

@@ -1,6 +1,6 @@
 """The saturating up and down counter that several units have inside."""
 
-from amaranth.hdl import Signal
+from amaranth.hdl import Mux, Signal
 
 __all__ = ["count_difference", "difference"]
 
@@ -19,7 +19,5 @@ def count_difference(m, unit, up, down) -> None:
     with m.If(unit.clear):
         m.d.sync += count.eq(0)
     with m.Elif(unit.en):
-        with m.If(up & ~down & (count != limit)):
-            m.d.sync += count.eq(count + 1)
-        with m.Elif(down & ~up & (count != -limit)):
-            m.d.sync += count.eq(count - 1)
+        with m.If((up ^ down) & (count != Mux(up, limit, -limit))):
+            m.d.sync += count.eq(count + Mux(up, 1, -1))
