@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,10 +82,16 @@ def replacing(directory: Path, marker: str = MARKER) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Artefact:
-    """A compiled model on disk. Open it with `Artefact.open`."""
+    """A compiled model on disk. Open it with `Artefact.open`.
+
+    stream_length, tolerance : what its stochastic layers run with, set at run time; None: what it
+    was compiled with. Below 0, a tolerance ends early termination.
+    """
 
     directory: Path
     manifest: dict[str, Any]
+    stream_length: int | None = None
+    tolerance: float | None = None
 
     @classmethod
     def open(cls, directory: Path | str) -> Artefact:
@@ -113,24 +119,37 @@ class Artefact:
     def settings(self) -> Settings:
         return Settings().with_values(self.manifest["settings"], str(self.directory / MARKER))
 
+    def with_streams(self, length: int | None, tolerance: float | None) -> Artefact:
+        """The artefact run with another stream length or tolerance; None leaves them."""
+        if length is None and tolerance is None:
+            return self
+        return replace(self, stream_length=length, tolerance=tolerance)
+
     @cached_property
-    def program(self) -> Program:
+    def _compiled(self) -> Program:
         from mapping.storage import load
 
         return load(self.directory)
+
+    @cached_property
+    def program(self) -> Program:
+        """What it computes."""
+        from mapping.streams import with_run_time
+
+        return with_run_time(self._compiled, self.stream_length, self.tolerance)
 
     @cached_property
     def mapped(self) -> Mapped:
         """The mapping, made again from Program and settings: it is a function of them."""
         from mapping.mapper import map_program
 
-        mapped = map_program(self.program, self.settings.target)
+        mapped = map_program(self._compiled, self.settings.target)
         if mapping_digest(mapped) != self.manifest["mapping"]:
             raise UserError(
                 f"{self.directory}: program.json or arrays.npz do not belong to the "
                 "Verilog (changed, or written by another version of nervure); compile it again"
             )
-        return mapped
+        return replace(mapped, program=self.program)
 
     @cached_property
     def graph(self) -> Graph:

@@ -63,6 +63,7 @@ def compile_model(
     from mapping.storage import save
     from sim.export import export_testbench, random_inputs
     from sim.stimulus import quantise_inputs, read_stimulus
+    from sim.streams import stream_errors
 
     settings = settings or Settings()
     model, out = Path(model), Path(out)
@@ -94,9 +95,10 @@ def compile_model(
         progress("writing the testbench")
         export_testbench(mapped, beside, calibration)
         if calibration is None:
-            shown, source = random_inputs(mapped, 1)[0], "random input"
+            events, lengths = random_inputs(mapped), None
+            shown, source = events[0], "random input"
         else:
-            events = quantise_inputs(program, calibration)
+            events, lengths = quantise_inputs(program, calibration), calibration.lengths
             shown, source = events[0, : calibration.lengths[0]], f"{_name(calibration)}, sample 0"
         folder = beside / "constraints"
         folder.mkdir()
@@ -114,6 +116,7 @@ def compile_model(
         write_json(
             beside / "report.json",
             {"model": _model_section(graph, program), "quantisation": [asdict(r) for r in layers],
+             "streams": [s.to_json() for s in stream_errors(program, events, lengths)],
              "mapping": _mapping_section(mapped), "raster": raster(program, shown, source),
              "made": provenance(model, settings, calibration)},
         )  # fmt: skip

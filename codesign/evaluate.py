@@ -31,6 +31,8 @@ class Evaluation:
     spike_agreement : per spiking layer without random draws, spikes that float and golden model
     both have over those that either has. saturations : sums clamped to their range, by population.
     confusion : [label][decision] counts of the golden model. clock_mhz : of `latency_us`.
+    streams : by stochastic layer {"length", "mean"}: the bits of a stream, and how many of them
+    a sum took in the mean, which early termination shortens.
     """
 
     accuracy: dict[str, float | None]
@@ -54,6 +56,7 @@ class Evaluation:
     spikes_by_population: dict[str, float] = field(default_factory=dict)
     saturations: dict[str, int] = field(default_factory=dict)
     confusion: list[list[int]] | None = None
+    streams: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -98,12 +101,15 @@ def evaluate(
     samples: int | None = None,
     rtl: bool = True,
     float: bool = True,
+    stream_length: int | None = None,
+    tolerance: float | None = None,
     progress: Any = None,
 ) -> Evaluation:
     """Runs labelled data; the outcome is also put into the artefact's report.
 
-    samples : only the first so many. rtl, float : whether to run these too. progress : called
-    with a text; its `count`, if it has one, with samples done and samples.
+    samples : only the first so many. rtl, float : whether to run these too. stream_length,
+    tolerance : of stochastic layers, instead of those it was compiled with. progress : called with
+    a text; its `count`, if it has one, with samples done and samples.
     """
     from sim.stimulus import quantise_inputs
 
@@ -112,6 +118,7 @@ def evaluate(
         say(f"reading {stimulus}")
         stimulus = read_input(artefact, stimulus)
     stimulus = _cut(stimulus, samples)
+    artefact = artefact.with_streams(stream_length, tolerance)
     program = artefact.program
     events = quantise_inputs(program, stimulus)
     run = Models(artefact, stimulus, events)
@@ -147,6 +154,7 @@ def evaluate(
         spikes_by_population={name: run.mean(count) for name, count in run.events.items()},
         saturations=run.saturations,
         confusion=run.confusion(),
+        streams=run.streams(),
     )
     shown = int(np.argmax(stimulus.lengths > 0))
     drawn = raster(

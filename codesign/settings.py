@@ -89,7 +89,10 @@ def _check(settings: Settings, where: str) -> None:
     ):
         problems.append(f"{where}: dt must be a positive number of seconds, not {o.dt!r}")
     whole = {"recurrent_delay": o.recurrent_delay, "cores": t.cores, "lanes": t.lanes}
-    optional = ("update_lanes", "neurons", "synapse_bits", "axons", "routes", "width", "height")
+    optional = (
+        "update_lanes", "neurons", "synapse_bits", "axons", "routes", "width", "height",
+        "stream_lanes",
+    )  # fmt: skip
     whole |= {n: getattr(t, n) for n in (*optional, "interval") if getattr(t, n) is not None}
     for name, number in whole.items():
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:

@@ -11,6 +11,7 @@ import numpy as np
 from codesign.activity import chunks, observed
 from codesign.artefact import Artefact
 from codesign.simulate import decisions, samples_of
+from hdl.params.sc.dense import Streams
 
 if TYPE_CHECKING:
     from mapping.program import Program
@@ -33,6 +34,7 @@ class Models:
         self.events = {p.name: 0 for p in self.program.populations}
         self.input_events = self.operations = self.updates = 0
         self.saturations = dict.fromkeys(self.events, 0)
+        self.stream_bits: dict[str, int] = {}
         self.both, self.either = dict.fromkeys(self.events, 0), dict.fromkeys(self.events, 0)
 
     def golden_and_float(self, with_float: bool, progress: Any) -> None:
@@ -58,6 +60,8 @@ class Models:
             for name in self.events:
                 self.events[name] += int(ran.events[name].sum())
                 self.saturations[name] += int(sum(map(np.sum, ran.saturations[name])))
+            for name, bits in ran.stream_bits.items():
+                self.stream_bits[name] = self.stream_bits.get(name, 0) + int(bits.sum())
             if graph is not None:
                 shown = samples_of(replace(stimulus, inputs=stimulus.inputs[part],
                                            lengths=lengths[part]))  # fmt: skip
@@ -97,6 +101,16 @@ class Models:
         """Per spiking layer that does not depend on random draws, common spikes over all spikes."""
         seen = {name: count for name, count in self.either.items() if count}
         return {name: self.both[name] / count for name, count in seen.items()}
+
+    def streams(self) -> dict[str, dict[str, Any]]:
+        """By stochastic layer, the bits of a stream, and the mean number that a sum took."""
+        found = {}
+        for p in self.program.populations:
+            if isinstance(p.dendrites, Streams):
+                sums = max(int(self.stimulus.lengths.sum()) * p.size, 1)
+                length = 1 << p.dendrites.log2_length
+                found[p.name] = {"length": length, "mean": self.stream_bits[p.name] / sums}
+        return found
 
     def confusion(self) -> list[list[int]] | None:
         """Counts [label][decision] of the golden model."""

@@ -95,11 +95,14 @@ def simulate(
     out: Path | str | None = None,
     *,
     backend: str = "golden",
+    stream_length: int | None = None,
+    tolerance: float | None = None,
     progress: Any = None,
 ) -> Simulation:
     """Runs a stimulus; writes `out` (.npz) if given.
 
-    backend : "golden", "rtl" or "float". progress : called with a text; its `count`, if it has
+    backend : "golden", "rtl" or "float". stream_length, tolerance : of stochastic layers, instead
+    of those that it was compiled with. progress : called with a text; its `count`, if it has
     one, with samples done and samples.
     """
     from sim.stimulus import quantise_inputs, write_outputs
@@ -108,6 +111,7 @@ def simulate(
         raise UserError(f"backend: must be one of {', '.join(BACKENDS)}, not {backend!r}")
     say = progress or (lambda text: None)
     count = getattr(progress, "count", lambda done, total: None)
+    artefact = artefact.with_streams(stream_length, tolerance)
     if out is not None:
         _ready(Path(out))
     if isinstance(stimulus, str | Path):

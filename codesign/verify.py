@@ -21,14 +21,17 @@ def verify(
     stimulus: Stimulus | Path | str | None = None,
     *,
     waveforms: Path | str | None = None,
+    stream_length: int | None = None,
+    tolerance: float | None = None,
     progress: Any = None,
     **options: Any,
 ) -> Verification:
     """Bit-exact check of an artefact.
 
     stimulus : None is seeded random input. waveforms : folder for a waveform of the first
-    mismatch. options : `steps`, `samples`, `sample`, `seed`, `stalls`, `cocotb` of
-    `sim.verify.verify`.
+    mismatch. stream_length, tolerance : of stochastic layers, instead of those that it was compiled
+    with; the testbench, whose vectors belong to the latter, is then left out. options : `steps`,
+    `samples`, `sample`, `seed`, `stalls`, `cocotb` of `sim.verify.verify`.
     """
     from sim.verify import verify as run
 
@@ -40,6 +43,12 @@ def verify(
         words += ["--input", str(stimulus)]
         shown += ["--input", Path(stimulus).name]
         stimulus = read_input(artefact, stimulus)
+    given = _options({"stream-length": stream_length, "tolerance": tolerance})
+    words += given
+    shown += given
+    artefact = artefact.with_streams(stream_length, tolerance)
+    if given:
+        options["cocotb"] = False
     say("mapping")
     found = run(
         artefact.mapped,

@@ -109,6 +109,21 @@ def compile_(
         bool | None, typer.Option("--graded/--no-graded", help="Inputs are real values or spikes.")
     ] = None,
     readout: Annotated[str | None, typer.Option(help="count, last, max, mean or none.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="Sums by event (exact) or stochastic (bit-streams).")
+    ] = None,
+    stream_length: Annotated[int | None, typer.Option(help="Bits of a stream, 2**k.")] = None,
+    generator: Annotated[str | None, typer.Option(help="Of streams: sobol or lfsr.")] = None,
+    generators: Annotated[int | None, typer.Option(help="Generators that lanes share.")] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Early termination of streams, in largest products.")
+    ] = None,
+    first_length: Annotated[
+        int | None, typer.Option(help="Bits before a stream may end early, 2**k.")
+    ] = None,
+    stream_lanes: Annotated[
+        int | None, typer.Option(help="Products per cycle of a stochastic core.")
+    ] = None,
     cores: Annotated[int | None, typer.Option(help="Cores to spread the network over.")] = None,
     lanes: Annotated[int | None, typer.Option(help="Synapses per cycle of a core.")] = None,
     update_lanes: Annotated[int | None, typer.Option(help="Neurons updated per cycle.")] = None,
@@ -134,7 +149,9 @@ def compile_(
         "scale": scale, "clip": clip, "decay": decay, "decay_bits": decay_bits,
         "membrane_bits": membrane_bits, "current_bits": current_bits,
         "payload_bits": payload_bits, "fraction_bits": fraction_bits, "graded": graded,
-        "readout": readout, "cores": cores, "lanes": lanes,
+        "readout": readout, "engine": engine, "stream_length": stream_length,
+        "generator": generator, "generators": generators, "tolerance": tolerance,
+        "first_length": first_length, "stream_lanes": stream_lanes, "cores": cores, "lanes": lanes,
         "update_lanes": update_lanes, "index": index, "neurons": neurons,
         "synapse_bits": synapse_bits, "axons": axons, "routes": routes, "width": width,
         "height": height, "interval": interval, "seed": seed, "calibration": calibration,

@@ -81,6 +81,9 @@ def evaluation(found: Evaluation) -> list[Any]:
     if found.latency_us is not None:
         clock = f"at {found.clock_mhz:g} MHz, {found.clock_source}"
         rows.append(("latency", f"{found.latency_us:.4g} us a sample ({clock})"))
+    for name, stream in found.streams.items():
+        used = f"{stream['mean']:.4g} of {stream['length']}"
+        rows.append((f"stream bits of a sum, {name}", used))
     clamped = {name: count for name, count in found.saturations.items() if count}
     rows.append(("saturations", ", ".join(f"{n}: {c}" for n, c in clamped.items()) or 0))
     errors = [f"[bold red]{escape(error)}[/]" for error in found.errors[:5]]

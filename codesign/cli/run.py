@@ -16,6 +16,14 @@ Input = Annotated[
     Path, typer.Option("--input", "-i", help="Stimulus (.npz).", show_default=False)
 ]  # fmt: skip
 
+StreamLength = Annotated[
+    int | None, typer.Option(help="Bits of streams of stochastic layers, set at run time.")
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(help="Early termination of streams, in largest products; -1: none."),
+]
+
 
 def simulate(
     directory: Directory,
@@ -26,6 +34,8 @@ def simulate(
     backend: Annotated[
         str, typer.Option(help="golden (integers), rtl (Verilated) or float (the model).")
     ] = "golden",
+    stream_length: StreamLength = None,
+    tolerance: Tolerance = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -40,7 +50,10 @@ def simulate(
         from codesign.cli.results import simulation
         from codesign.simulate import simulate as run
 
-        done = run(Artefact.open(directory), input, out, backend=backend, progress=work)
+        done = run(
+            Artefact.open(directory), input, out, backend=backend, stream_length=stream_length,
+            tolerance=tolerance, progress=work,
+        )  # fmt: skip
     terminal.result(done.to_json())
     if not json:
         terminal.show(*simulation(done, out))
@@ -62,6 +75,8 @@ def verify(
     waves: Annotated[
         Path | None, typer.Option(help="Folder for a waveform of the first mismatch.")
     ] = None,
+    stream_length: StreamLength = None,
+    tolerance: Tolerance = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -80,7 +95,8 @@ def verify(
         artefact = Artefact.open(directory)
         found = run(
             artefact, input, steps=steps, samples=samples, sample=sample, seed=seed,
-            stalls=not no_stalls, cocotb=not no_cocotb, waveforms=waves, progress=work,
+            stalls=not no_stalls, cocotb=not no_cocotb, waveforms=waves,
+            stream_length=stream_length, tolerance=tolerance, progress=work,
         )  # fmt: skip
         write_report(artefact)
     terminal.result(found.to_json())
@@ -100,6 +116,8 @@ def evaluate(
     samples: Annotated[int | None, typer.Option(help="Only the first N samples.")] = None,
     no_rtl: Annotated[bool, typer.Option("--no-rtl", help="Do not run the RTL.")] = False,
     no_float: Annotated[bool, typer.Option("--no-float", help="Do not run the model.")] = False,
+    stream_length: StreamLength = None,
+    tolerance: Tolerance = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -117,8 +135,9 @@ def evaluate(
 
         artefact = Artefact.open(directory)
         found = run(
-            artefact, input, samples=samples, rtl=not no_rtl, float=not no_float, progress=work
-        )
+            artefact, input, samples=samples, rtl=not no_rtl, float=not no_float,
+            stream_length=stream_length, tolerance=tolerance, progress=work,
+        )  # fmt: skip
         write_report(artefact)
     terminal.result(found.to_json())
     if not json:

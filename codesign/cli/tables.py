@@ -109,6 +109,7 @@ def compiled(artefact: Artefact) -> list[Any]:
     where = escape(str(artefact.directory))
     return [
         table("Quantisation", names, layers, "llrrrrrrr"),
+        *_streams(report.get("streams", [])),
         "",
         table(mesh, ["core", "neurons", "slots", "axons", "weight bits", "rows", "synapse bits"],
               cores, "lrrrrlr"),
@@ -116,6 +117,21 @@ def compiled(artefact: Artefact) -> list[Any]:
         "",
         f"Wrote [bold]{where}[/]. Next: nervure verify {where}; report: {where}/report.html",
     ]  # fmt: skip
+
+
+def _streams(layers: list[dict[str, Any]]) -> list[Any]:
+    """What stochastic layers lose."""
+    if not layers:
+        return []
+    rows = [
+        [s["node"], s["generator"], s["generators"], s["stream_length"], s["full_period"],
+         s["tolerance"], s["mean_length"], s["rms_drive"], s["rms_error"], s["relative_error"],
+         s["threshold_share"]]
+        for s in layers
+    ]  # fmt: skip
+    names = ["layer", "generator", "of them", "bits", "exact at", "tolerance", "bits used",
+             "rms input", "rms error", "error/input", "error/threshold"]  # fmt: skip
+    return ["", table("Streams", names, rows, "llrrrrrrrrr")]
 
 
 def board_list(found: list[Board]) -> list[Any]:
