@@ -64,7 +64,6 @@ class ToUnipolar(wiring.Component):
         m.d.comb += self.y.eq(self.a & (owed == 0))
         with m.If(self.clear):
             m.d.sync += owed.eq(0)
-        with m.Elif(self.en):
-            with m.If(owed != Mux(self.a, 0, limit)):
-                m.d.sync += owed.eq(owed + Mux(self.a, -1, 1))
+        with m.Elif(self.en & (owed != Mux(self.a, 0, limit))):
+            m.d.sync += owed.eq(owed + Mux(self.a, -1, 1))
         return m

@@ -18,6 +18,5 @@ def count_difference(m, unit, up, down) -> None:
     count, limit = unit.count, unit.params.limit
     with m.If(unit.clear):
         m.d.sync += count.eq(0)
-    with m.Elif(unit.en):
-        with m.If((up ^ down) & (count != Mux(up, limit, -limit))):
-            m.d.sync += count.eq(count + Mux(up, 1, -1))
+    with m.Elif(unit.en & (up ^ down) & (count != Mux(up, limit, -limit))):
+        m.d.sync += count.eq(count + Mux(up, 1, -1))
