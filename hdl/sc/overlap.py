@@ -61,7 +61,7 @@ def _sum(a, b=None):
 
 
 def _signed_sum(x, y=None):
-    """The sum of two (negative, magnitude), of which not both are negative unless it is."""
+    """The sum of terms (is it subtracted, its amount), as such a term; a lone one stays."""
     if y is None:
         return x
     if x[0] == y[0]:
