@@ -5,13 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hdl.emit import emit_verilog
+from hdl.fabric import Fabric
 from hdl.params.sc.attention import AttentionParams
+from mapping.mapper import map_program
+from mapping.readout import decide
 from mapping.streams import with_run_time
 from sim.golden.network import Golden
-from sim.rtl import Stalls
+from sim.rtl import Rtl, Stalls
+from sim.stimulus import quantise_inputs, real_outputs
 from tests.kit import random_events
 from tests.kit_fabric import build, garbage
 from tests.kit_stochastic import head_program, stochastic_program
+from tests.test_examples import load
 
 STALLS = (None, Stalls(on_input=0.4, on_output=0.6, seed=5))
 
@@ -70,3 +76,41 @@ def test_attention_fabrics(head, own, tmp_path):
     for stalls in STALLS:
         golden = agree(built, program, inputs, np.array([9, 2, 9]), stalls, load=stalls is None)
         assert golden.events["head"].any()
+
+
+def decided(program, test):
+    outputs = Golden(program).run(quantise_inputs(program, test), test.lengths).outputs
+    return decide(program.readout, real_outputs(program, outputs), test.lengths)
+
+
+def test_digits_by_streams(tmp_path):
+    """Streams of 4 bits decide like exact sums within a point; 8 bits are the full period."""
+    _, exact, test = load("digits")
+    event_driven = (decided(exact, test) == test.labels).mean()
+    settings, program, _ = load("digits", engine="stochastic", cores=2)
+    streams = [p.dendrites for p in program.populations]
+    assert [1 << s.log2_length for s in streams] == [8, 8]
+    assert (decided(program, test) == decided(exact, test)).all()
+    accuracy = {
+        length: (decided(with_run_time(program, length), test) == test.labels).mean()
+        for length in (1, 2, 4)
+    }
+    assert abs(accuracy[4] - event_driven) <= 0.01
+    assert abs(accuracy[2] - event_driven) <= 0.02
+    assert accuracy[1] < event_driven - 0.1
+    mapped = map_program(program, settings.target)
+    fabric = Fabric(mapped.mesh, mapped.host, mapped.images)
+    for name, text in emit_verilog(fabric, "nervure").items():
+        (tmp_path / name).write_text(text)
+    rtl = Rtl(mapped, sorted(tmp_path.iterdir()), optimise=False)
+    chosen = np.linspace(0, test.samples - 1, 8).astype(int)
+    inputs, lengths = quantise_inputs(program, test)[chosen], test.lengths[chosen]
+    for length in (4, 8):
+        changed = with_run_time(program, length)
+        rtl.mapped = replace(mapped, program=changed)
+        golden = Golden(changed).run(inputs, lengths)
+        found = rtl.run(inputs, lengths, probe=True, stalls=STALLS[1])
+        assert found.errors == ()
+        np.testing.assert_array_equal(found.outputs, golden.outputs)
+        for name, state in golden.final.items():
+            np.testing.assert_array_equal(found.final[name]["membrane"], state.membrane)
