@@ -51,7 +51,8 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_hit_is_the_inequality(case):
-    proven, log = prove(Spec(*case), steps=2 * Spec(*case).dut.latency + 3)
+    spec = Spec(*case)
+    proven, log = prove(spec, steps=2 * spec.dut.latency + 3)
     assert proven, (case, log[-1500:])
 
 
