@@ -77,6 +77,7 @@ FAMILIES: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
         "Bernoulli": ("bernoulli", {"bits": 8}),
         "PBit": ("pbit", {}),
         "GibbsSampler": ("gibbs", {"couplings": RING}),
+        "Gaussian": ("gaussian", {}),
     },
 }
 
