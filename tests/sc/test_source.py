@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Generators by name, and which of them are independent."""
 
 import re
@@ -119,12 +120,12 @@ def test_error_of_overlapping_lfsrs():
 
 
 def test_all_lfsrs_of_8_bits():
-    """Every seed and rotation against one: refused ones are bad, allowed ones as good as i.i.d."""
+    """Every seed, 5 rotations against one: refused ones are bad, allowed ones as good as i.i.d."""
     a = LfsrParams(width=8, seed=77, rotate=3)
     x = sequence(a, a.period)
     random = 0.375 / np.sqrt(1 << 8)
     refused = []
-    for seed, rotate in product(range(1, 256), range(8)):
+    for seed, rotate in product(range(1, 256), range(1, 6)):
         b = LfsrParams(width=8, seed=seed, rotate=rotate)
         error = _rms(x, sequence(b, b.period), 8)
         if correlated(a, b):
@@ -132,7 +133,7 @@ def test_all_lfsrs_of_8_bits():
             assert error > 0.8 * random, (seed, rotate, error)
         else:
             assert error < random, (seed, rotate, error)
-    assert len(refused) / (255 * 8) == pytest.approx(1 / 17, rel=0.05)
+    assert len(refused) / (255 * 5) == pytest.approx(1 / 17, rel=0.05)
     for ahead in range(-2, 3):
         assert (jump(a, ahead), a.rotate) in refused
         assert (a.seed, a.rotate + ahead) in refused
