@@ -48,7 +48,7 @@ class Product(wiring.Component):
                 numbers.clear.eq(self.clear),
                 sng.value.eq(operand),
                 sng.random.eq(numbers.value),
-                factor.eq(sng.bit),
+                factor.eq(sng.y),
             ]
         product, arrived = Signal(reset_less=True), Signal()
         with m.If(self.clear):

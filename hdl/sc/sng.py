@@ -28,7 +28,7 @@ class Sng(wiring.Component):
     -------
     value : what the stream stands for.
     random : this cycle's random number.
-    bit : this cycle's bit.
+    y : this cycle's bit.
     sign : 1 if the value is negative ("ternary" only).
     """
 
@@ -51,8 +51,8 @@ class Sng(wiring.Component):
         else:
             m.d.comb += magnitude.eq(self.value)
         if p.method == "comparator":
-            m.d.comb += self.bit.eq(self.random < magnitude)
+            m.d.comb += self.y.eq(self.random < magnitude)
         else:
             chosen = (highest_one(self.random) & magnitude[: p.width]).any()
-            m.d.comb += self.bit.eq(magnitude[p.width] | chosen)
+            m.d.comb += self.y.eq(magnitude[p.width] | chosen)
         return m

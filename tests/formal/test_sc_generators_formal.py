@@ -77,7 +77,7 @@ class CountSpec(Elaboratable):
             m.d.comb += [
                 unit.value.eq(self.thresholds[0]),
                 unit.random.eq(numbers[0]),
-                bit.eq(unit.bit),
+                bit.eq(unit.y),
             ]
 
         t, count = Signal(range(self.period)), Signal(range(self.period + 1))
@@ -225,7 +225,7 @@ class LosesADirection(Sobol):
 class IncludesTheThreshold(Sng):
     def elaborate(self, platform):
         m = super().elaborate(platform)
-        m.d.comb += self.bit.eq(self.random <= self.value)
+        m.d.comb += self.y.eq(self.random <= self.value)
         return m
 
 
@@ -233,7 +233,7 @@ class TakesTheLowestOne(Sng):
     def elaborate(self, platform):
         m = super().elaborate(platform)
         lowest = self.random & -self.random
-        m.d.comb += self.bit.eq((lowest & self.value).any() | self.value[-1])
+        m.d.comb += self.y.eq((lowest & self.value).any() | self.value[-1])
         return m
 
 

@@ -88,7 +88,7 @@ def test_error_of_chance_and_of_a_shared_generator():
     sng, gate = SngModel(SngParams(width=8)), MultiplyModel(ProductParams().gate)
 
     def rms(r, s):
-        streams = sng.run(256, value=a, random=r)["bit"], sng.run(256, value=b, random=s)["bit"]
+        streams = sng.run(256, value=a, random=r)["y"], sng.run(256, value=b, random=s)["y"]
         return np.sqrt(np.mean((count(gate.run(256, *streams)["y"]) / 256 - a * b / 65536) ** 2))
 
     chance = rms(*rng.integers(0, 256, (2, 400, 256)))

@@ -46,13 +46,13 @@ def test_the_count_is_the_value(width, encoding, method):
     assert value[0] == (0 if encoding == "unipolar" else -value[-1])
     random = sequence(SobolParams(width=width, dimension=3, shift=1), period)
     out = SngModel(p).run(period, value=value, random=random)
-    ones = count(out["bit"])
+    ones = count(out["y"])
     if encoding == "unipolar":
         assert (ones == value).all()
     elif encoding == "bipolar":
         assert (2 * ones - period == 2 * value).all()
     else:
-        bits, sign = unpack(out["bit"], period), unpack(out["sign"], period).astype(int)
+        bits, sign = unpack(out["y"], period), unpack(out["sign"], period).astype(int)
         assert ((bits * (1 - 2 * sign)).sum(axis=-1) == value).all()
 
 
@@ -67,7 +67,7 @@ def test_counts_of_an_lfsr():
 
     def ones(method, numbers):
         p = SngParams(width=6, method=method)
-        return count(SngModel(p).run(63, value=m, random=random[numbers])["bit"])
+        return count(SngModel(p).run(63, value=m, random=random[numbers])["y"])
 
     assert (ones("weighted", "plain") == np.minimum(m, 63)).all()
     assert (ones("comparator", "plain") == np.maximum(m - 1, 0)).all()
@@ -80,7 +80,7 @@ def test_prefixes_of_sobol():
         m = np.arange(257)
         for k in range(9):
             p = SngParams(width=8)
-            got = count(SngModel(p).run(1 << k, value=m, random=random)["bit"])
+            got = count(SngModel(p).run(1 << k, value=m, random=random)["y"])
             assert (got == -(-m * (1 << k) // 256)).all()
 
 
@@ -93,7 +93,7 @@ def test_weighted_against_text():
             zeros = f"{r:04b}".find("1")
             bits.append(1 if m == 16 else 0 if zeros < 0 else int(f"{m:04b}"[zeros]))
         out = SngModel(SngParams(width=4, method="weighted")).run(16, value=m, random=random)
-        assert unpack(out["bit"], 16).tolist() == bits
+        assert unpack(out["y"], 16).tolist() == bits
 
 
 def test_rtl_exhaustive():

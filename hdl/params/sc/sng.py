@@ -64,4 +64,4 @@ class SngParams(UnitParams):
             "ternary": Port("value", "in", "held", self.width + 2, True, -one, one),
         }[self.encoding]
         sign = (Port("sign", "out"),) if self.encoding == "ternary" else ()
-        return (value, Port("random", "in", "word", self.width), Port("bit", "out"), *sign)
+        return (value, Port("random", "in", "word", self.width), Port("y", "out"), *sign)

@@ -25,7 +25,7 @@ class ProductModel:
         """{"value": int64 [..., length], "done": words [..., words]} of numbers int64 [...]."""
         p = self.params
         streams = (
-            SngModel(p.sng).run(length, value=number, random=sequence(source, length))["bit"]
+            SngModel(p.sng).run(length, value=number, random=sequence(source, length))["y"]
             for number, source in zip((a, b), p.sources, strict=True)
         )
         y = MultiplyModel(p.gate).run(length, *streams)["y"]

@@ -19,7 +19,7 @@ class SngModel:
     def run(
         self, length: int, *, value: np.ndarray | int, random: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """The stream `bit` (and `sign`), packed.
+        """The stream `y` (and `sign`), packed.
 
         value [...] and random [..., length] are broadcast against each other.
         """
@@ -35,7 +35,7 @@ class SngModel:
             place = np.frexp(random.astype(np.float64))[1].astype(np.int64)
             chosen = (magnitude >> np.maximum(place - 1, 0)) & (place > 0)
             bits = (chosen & 1) | (magnitude >> p.width)
-        out = {"bit": pack(bits)}
+        out = {"y": pack(bits)}
         if p.encoding == "ternary":
             out["sign"] = pack(np.broadcast_to(value < 0, bits.shape))
         return out
