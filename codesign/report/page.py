@@ -72,6 +72,7 @@ def render(manifest: dict[str, Any], report: dict[str, Any]) -> str:
         model=model,
         mapping=mapping,
         layers=report.get("quantisation", []),
+        streams=report.get("streams", []),
         evaluation=report.get("evaluation"),
         verify=verify,
         synthesis=synthesis,
