@@ -12,6 +12,7 @@ from codesign.activity import raster
 from codesign.artefact import Artefact
 from codesign.sidebyside import Models
 from codesign.simulate import decisions, read_input
+from codesign.stream_curve import length_curve
 from hdl.params.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ class Evaluation:
     both have over those that either has. saturations : sums clamped to their range, by population.
     confusion : [label][decision] counts of the golden model. clock_mhz : of `latency_us`.
     streams : by stochastic layer {"length", "mean"}: the bits of a stream, and how many of them
-    a sum took in the mean, which early termination shortens.
+    a sum took in the mean, which early termination shortens. stream_curve : the same data at all
+    stream lengths (codesign/stream_curve.py). stream_length, tolerance : as asked for, None is what
+    it was compiled with.
     """
 
     accuracy: dict[str, float | None]
@@ -57,6 +60,9 @@ class Evaluation:
     saturations: dict[str, int] = field(default_factory=dict)
     confusion: list[list[int]] | None = None
     streams: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stream_curve: list[dict[str, Any]] = field(default_factory=list)
+    stream_length: int | None = None
+    tolerance: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -155,6 +161,9 @@ def evaluate(
         saturations=run.saturations,
         confusion=run.confusion(),
         streams=run.streams(),
+        stream_curve=length_curve(program, stimulus, events, say),
+        stream_length=stream_length,
+        tolerance=tolerance,
     )
     shown = int(np.argmax(stimulus.lengths > 0))
     drawn = raster(

@@ -87,7 +87,16 @@ def evaluation(found: Evaluation) -> list[Any]:
     clamped = {name: count for name, count in found.saturations.items() if count}
     rows.append(("saturations", ", ".join(f"{n}: {c}" for n, c in clamped.items()) or 0))
     errors = [f"[bold red]{escape(error)}[/]" for error in found.errors[:5]]
-    return [figures(f"Evaluation on {found.source}", rows), *errors]
+    parts: list[Any] = [figures(f"Evaluation on {found.source}", rows), *errors]
+    if found.stream_curve:
+        lengths = [
+            [r["length"], None if r["accuracy"] is None else f"{r['accuracy']:.2%}",
+             f"{r['agreement']:.2%}", f"{r['bits']:.4g}"]
+            for r in found.stream_curve
+        ]  # fmt: skip
+        names = ["stream length", "accuracy", "decides as longest", "bits of a sum"]
+        parts += ["", table("Golden model by stream length", names, lengths, "rrrr")]
+    return parts
 
 
 def verification(found: Verification) -> list[Any]:
