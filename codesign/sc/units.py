@@ -51,6 +51,7 @@ FAMILIES: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
         "Compare": ("compare", {}),
         "ToBipolar": ("convert", {}),
         "ToUnipolar": ("convert", {}),
+        "Dot": ("dot", {}),
         "Estimate": ("estimate", {}),
         "MovingAverage": ("estimate", {}),
         "Product": ("product", {}),

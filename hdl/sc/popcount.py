@@ -2,21 +2,14 @@
 
 from amaranth.hdl import Cat, Signal, Value
 
+from hdl.params.sc.dot import adder_levels
+
 __all__ = ["popcount", "popcount_latency"]
 
 
 def popcount_latency(bits: int, levels: int) -> int:
     """Cycles that `popcount` of so many bits takes."""
-    if not levels:
-        return 0
-    columns, level = [bits], 0
-    while max(columns) > 2:
-        new = [0] * (len(columns) + 1)
-        for weight, column in enumerate(columns):
-            new[weight] += column % 3 + column // 3
-            new[weight + 1] += column // 3
-        columns, level = new, level + 1
-    return level // levels + 1
+    return adder_levels(bits) // levels + 1
 
 
 def popcount(m, bits, *, levels: int, name: str = "ones") -> Value:
@@ -24,8 +17,8 @@ def popcount(m, bits, *, levels: int, name: str = "ones") -> Value:
 
     Full adders, two LUTs each, turn three bits of one weight into one of that weight and one of
     the next; what is left, two bits of each weight, is added in a carry chain. Registers, named
-    after `name`, stand behind every `levels` levels of full adders and behind the carry chain
-    (none with `levels` 0). N bits take about N - 2 log2 N full adders.
+    after `name`, stand behind every `levels` levels of full adders and behind the carry chain.
+    N bits take about N - 2 log2 N full adders.
     """
     bits = list(bits)
     width = len(bits).bit_length()
@@ -48,14 +41,12 @@ def popcount(m, bits, *, levels: int, name: str = "ones") -> Value:
             new.setdefault(weight, []).extend(column)
         columns = new
         level += 1
-        if levels and level % levels == 0:
+        if level % levels == 0:
             stage()
     rows = [
         Cat(column[k] if len(column) > k else 0 for column in columns.values()) for k in range(2)
     ]
     total = (rows[0] + rows[1])[:width]
-    if not levels:
-        return total
     held = Signal(width, name=name, reset_less=True)
     m.d.sync += held.eq(total)
     return held
