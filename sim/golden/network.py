@@ -13,7 +13,7 @@ import numpy as np
 
 from hdl.params.neuron import FIELDS
 from hdl.params.sc.dense import Streams
-from mapping.program import Program
+from mapping.program import Population, Program
 from sim.golden.network_rows import build_rows, check_fields
 
 __all__ = ["Golden", "GoldenResult", "State"]
@@ -59,6 +59,12 @@ class GoldenResult:
     def spikes(self) -> np.ndarray:
         """uint8, 1 where an output is not 0."""
         return (self.outputs != 0).astype(np.uint8)
+
+
+def _whole(p: Population, lengths: np.ndarray) -> np.ndarray:
+    """Bits of streams of samples in which none terminates early."""
+    assert isinstance(p.dendrites, Streams)
+    return lengths * p.size << p.dendrites.log2_length
 
 
 class Golden:
@@ -187,7 +193,7 @@ class Golden:
                 name: State(counts[:, k, 1], counts[:, k, 2]) for k, name in enumerate(self._slices)
             },
             stream_bits={
-                p.name: taken[:, k]
+                p.name: taken[:, k] if self._rows.kinds[k, 0] else _whole(p, run)
                 for k, p in enumerate(self.program.populations)
                 if isinstance(p.dendrites, Streams)
             },

@@ -2,7 +2,8 @@
 
 An event that feeds a stochastic population adds table entries (sim/golden/sc/dense.py) to partial
 sums, one for each length that can decide; an event that feeds an attention head sets a bit. The
-population's update makes its input sums of them.
+population's update makes its input sums of them. Where events are spikes and no sum terminates
+early, a synapse always adds the same: it is an ordinary one of another weight.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ COLUMNS = 8
 class Dendrites(NamedTuple):
     """Members
 
-    kinds : int64 [populations, COLUMNS], first column EXACT, STREAMS or HEAD. Then of STREAMS:
-        first partial sum, partial sums a neuron, k of the first, tolerance, p + q, entries of the
-        table for one bit of a value; of HEAD: first bit, tokens, dim, causal, score_gain,
+    kinds : int64 [populations, COLUMNS], first column EXACT (or like it), STREAMS or HEAD. Then
+        of STREAMS: first partial sum, partial sums a neuron, k of the first, tolerance, p + q,
+        entries of the table for one bit of a value; of HEAD: first bit, tokens, dim, causal, score_gain,
         value_gain, number of the head.
     table : int64, counts [generator, bit of the value, magnitude, length], one population after
         the other.
@@ -48,7 +49,8 @@ def build_dendrites(
     are stored as, and what its sources feed.
 
     Streams: the number of each weight's magnitude in the table, with the weight's sign; the
-    table's first entry for each source's generator. Heads: 1; each source's bit.
+    table's first entry for each source's generator. Streams that work like ordinary synapses:
+    other weights, and nothing to feed. Heads: 1; each source's bit.
     """
     kinds = np.zeros((len(program.populations), COLUMNS), np.int64)
     codes: dict[int, np.ndarray] = {}
@@ -80,21 +82,30 @@ def build_dendrites(
             raise ValueError(f"{p.name}: weights must be at most 2**weight_bits of its streams")
         powers = 1 << np.arange(streams.value_bits + 1)
         made = np.moveaxis(counts(streams, powers, known), 0, 3)
+        dealt = _dealt([len(q.indptr) - 1 for _, q in into], streams.generators)
+        if len(lengths) == len(powers) == 1:
+            for (i, q), generator in zip(into, dealt, strict=True):
+                row = np.repeat(generator, np.diff(q.indptr))
+                worth = made[row, 0, np.searchsorted(known, np.abs(wide[i])), 0]
+                codes[i] = np.sign(wide[i]) * worth << (streams.weight_bits - lengths[0])
+            continue
         tables.append(np.ascontiguousarray(made).reshape(-1))
         whole, one = streams.value_bits + streams.weight_bits, len(known) * len(lengths)
         least = lengths[0], streams.tolerance
         kinds[number, :7] = STREAMS, partial, len(lengths), *least, whole, one
-        first = 0
-        for i, q in into:
+        for (i, _), generator in zip(into, dealt, strict=True):
             codes[i] = np.sign(wide[i]) * np.searchsorted(known, np.abs(wide[i]))
-            sources = len(q.indptr) - 1
-            generator = (first + np.arange(sources)) % streams.generators
             feeds[i] = entries + generator * len(powers) * one
-            first += sources
         entries += made.size
         partial += p.size * len(lengths)
     dendrites = Dendrites(kinds, np.concatenate(tables), np.concatenate(states), (partial, bits))
     return dendrites, codes, feeds
+
+
+def _dealt(sizes: list[int], generators: int) -> list[np.ndarray]:
+    """The generator of each source, of projections from populations of these sizes."""
+    cuts = np.cumsum(sizes)[:-1]
+    return np.split(np.arange(sum(sizes)) % generators, cuts)
 
 
 def _check_head(p: Population, head: AttentionParams, into: list[Projection]) -> None:

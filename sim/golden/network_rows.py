@@ -3,8 +3,8 @@
 A row holds what one event feeds: a source's synapses of one delay, in segments of one projection
 each. Sources are numbered inputs first, then neurons; row r is source r with delay 0, row
 sources + r with delay 1. Weights already carry their exponent. Projections into streams and
-attention heads have rows of their own, 2 * sources further on, with weights as
-`sim/golden/network_dendrites.py` makes them.
+attention heads have rows of their own, 2 * sources further on (unless they work like ordinary
+ones), with weights as `sim/golden/network_dendrites.py` makes them.
 """
 
 from typing import NamedTuple
@@ -122,11 +122,11 @@ def build_rows(program: Program) -> Rows:
         used = np.flatnonzero(count)
         start, end = projection.indptr[used], projection.indptr[used + 1]
         consecutive = neuron[end - 1] - neuron[start] + 1 == count[used]
-        kind = projection.delay + (2 if special is not None else 0)
+        kind = projection.delay + (2 if i in feeds else 0)
         rows.append(kind * sources + source.first + used)
         first = np.where(consecutive, neuron[start], -1)
-        where = np.full(len(used), -1 if special is None else number)
-        fed = feeds[i][used] if special is not None else where
+        where = np.full(len(used), number if i in feeds else -1)
+        fed = feeds[i][used] if i in feeds else where
         columns = stored + start, count[used], first, where, fed
         segments.append(np.stack(columns, 1).astype(np.int64))
         targets.append(neuron.astype(np.uint32))
