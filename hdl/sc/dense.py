@@ -9,10 +9,10 @@ from hdl.memory import registered
 from hdl.neuron.ports import ConfigPort, dendrites_signature
 from hdl.params.dendrites import Memory
 from hdl.params.neuron import CoreParams, bits_for
-from hdl.params.sc.dense import LENGTH_BITS, DenseParams
+from hdl.params.sc.dense import LENGTH_BITS, TOLERANCE_BITS, DenseParams
 from hdl.sc.dense_input import DenseInput
 from hdl.sc.dense_planes import DensePlanes
-from hdl.sc.dense_sums import TAG, DenseSums, scale_range, sums_latency, tolerance_bits
+from hdl.sc.dense_sums import TAG, DenseSums, scale_range, sums_latency
 
 __all__ = ["DenseDendrites"]
 
@@ -40,7 +40,7 @@ class DenseDendrites(wiring.Component):
     """
 
     #: Cycles from the number of a bit to the register of the product bits.
-    PIPELINE = 5
+    PIPELINE = 6
 
     def __init__(self, params: CoreParams, config: ConfigPort, images=None):
         self.params, self.config_signature, self.images = params, config, images or {}
@@ -54,7 +54,7 @@ class DenseDendrites(wiring.Component):
         p, d, s = self.params, self.dense, self.dense.streams
         m.submodules.input = events = DenseInput(p, self.config_signature, self.images)
         m.submodules.planes = planes = DensePlanes(d)
-        m.submodules.sums = sums = DenseSums(p)
+        m.submodules.adder = sums = DenseSums(p)
         connect(m, flipped(self.i), events.i)
         connect(m, flipped(self.config), events.config)
 
@@ -162,7 +162,7 @@ class DenseDendrites(wiring.Component):
             m.d.sync += [held.eq(tags[-1]), held.valid.eq(tags[-1].valid & ~sums.done)]
             tags.append(held)
         m.d.comb += sums.tag.eq(tags[-1])
-        self._lanes(m, events, planes, sums, weights, values, tags[self.PIPELINE - 1].sign)
+        self._lanes(m, events, planes, sums, weights, values, tags[4].sign)
         return m
 
     def _control(self, m, sums):
@@ -171,14 +171,11 @@ class DenseDendrites(wiring.Component):
         Both hold for a whole pass.
         """
         d, s = self.dense, self.dense.streams
-        most = (1 << tolerance_bits(d)) - 1
         image = self.images.get(Memory.CONTROL) or [d.control(s.log2_length, s.tolerance)]
         length = Signal(LENGTH_BITS, init=image[0] & ((1 << LENGTH_BITS) - 1))
-        above = Signal(range(most + 1), init=min(image[0] >> LENGTH_BITS, most))  # tolerance + 1
+        above = Signal(TOLERANCE_BITS, init=image[0] >> LENGTH_BITS)  # tolerance + 1
         with m.If(self.config.en & (self.config.memory == Memory.CONTROL)):
-            value = self.config.data[LENGTH_BITS:]
-            fits = value[len(above) :] == 0
-            m.d.sync += [length.eq(self.config.data), above.eq(Mux(fits, value, most))]
+            m.d.sync += Cat(length, above).eq(self.config.data)
 
         span, chunks = Signal(s.source_bits), Signal(range(s.source_bits + 1))
         clipped = Signal(range(s.source_bits + 1))
@@ -193,7 +190,8 @@ class DenseDendrites(wiring.Component):
                 chunks.eq(further),
                 sums.scale.eq(max(scale_range(d)) - first),
                 sums.early.eq(early),
-                sums.tolerance.eq(above - 1),
+                sums.tolerance.eq(above[: len(sums.tolerance)] - 1),
+                sums.always.eq(above[len(sums.tolerance) :] != 0),
             ]
         return span, chunks
 
@@ -225,17 +223,16 @@ class DenseDendrites(wiring.Component):
                 events.address[bank].eq(delayed[1] + planes.value[bank]),
             ]
             value = events.words[bank]
-            signs = Signal(d.bank_lanes, name=f"signs_{bank}", reset_less=True)
-            mask = is_sign.replicate(d.bank_lanes)
-            if s.value_bits:
-                product = Mux(is_sign, word ^ value, (word & value) ^ signs)
-                sign = word ^ value
-            else:
-                product = (word ^ (signs & ~mask)) & value
-                sign = word
+            signs = [Signal(d.bank_lanes, name=f"{n}_signs_{bank}", reset_less=True) for n in "wx"]
+            held = [Signal(d.bank_lanes, name=f"{n}_bits_{bank}", reset_less=True) for n in "wx"]
+            m.d.sync += [held[0].eq(word), held[1].eq(value)]
             with m.If(is_sign):
-                m.d.sync += signs.eq(sign)
-            bits.append(product)
+                # With the signs there are no bits.
+                m.d.sync += [signs[0].eq(word), signs[1].eq(value), held[0].eq(0)]
+            if s.value_bits:
+                bits.append((held[0] & held[1]) ^ signs[0] ^ signs[1])
+            else:
+                bits.append((held[0] ^ signs[0]) & held[1])
         product = Signal(d.lanes, reset_less=True)
         m.d.sync += product.eq(Cat(bits))
         m.d.comb += sums.bits.eq(product)

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.params.neuron import CoreParams
-from hdl.params.sc.dense import DenseParams
+from hdl.params.sc.dense import TOLERANCE_BITS, DenseParams
 from hdl.sc.popcount import popcount, popcount_latency
 
 __all__ = ["TAG", "DenseSums", "scale_range", "sums_latency", "tolerance_bits"]
@@ -25,7 +25,7 @@ def scale_range(d: DenseParams) -> range:
 
 def tolerance_bits(d: DenseParams) -> int:
     """Bits of a tolerance that matter: no difference of two sums has more."""
-    return min(d.columns.bit_length() + max(scale_range(d)) + 2, 33)
+    return min(d.columns.bit_length() + max(scale_range(d)) + 1, TOLERANCE_BITS)
 
 
 def sums_latency(d: DenseParams) -> int:
@@ -47,8 +47,9 @@ class DenseSums(wiring.Component):
     Members
     -------
     bits, tag : product bits of a cycle and what they are (`TAG`).
-    begin : pulse, a pass begins; `early`, `scale` and `tolerance` hold until its end.
+    begin : pulse, a pass begins; `early` to `always` hold until its end.
     early : level, stop when two checks in a row differ by no more than `tolerance`.
+    always : level, they never differ by more.
     scale : shift of the first check's count; each further check has one less.
     done : pulse, in an early termination: the slot's sum is decided, bits on their way are dropped.
     ready : level, a sum is there.
@@ -70,6 +71,7 @@ class DenseSums(wiring.Component):
                 "early": In(1),
                 "scale": In(scale_range(d)),
                 "tolerance": In(tolerance_bits(d)),
+                "always": In(1),
                 "done": Out(1),
                 "ready": Out(1),
                 "take": In(1),
@@ -143,7 +145,7 @@ class DenseSums(wiring.Component):
         below, above = Signal(), Signal()
         m.d.comb += [
             now.eq(Mux(self.early, scale, self.scale)),
-            self.done.eq(deciding & (least | (matters & below & above))),
+            self.done.eq(deciding & (least | (matters & (self.always | (below & above))))),
         ]
         m.d.sync += [
             difference.eq(count - (counted << 1)),
