@@ -38,8 +38,11 @@ def length_curve(
     from mapping.streams import with_run_time
     from sim.golden.network import Golden
 
-    streams = [p for p in program.populations if isinstance(p.dendrites, Streams)]
-    longest = max((1 << p.dendrites.source_bits for p in streams), default=0)
+    longest = neurons = 0
+    for p in program.populations:
+        if isinstance(p.dendrites, Streams):
+            longest = max(longest, 1 << p.dendrites.source_bits)
+            neurons += p.size
     rows, decided = [], []
     for k in range(min(longest, LONGEST).bit_length()):
         progress(f"streams of {1 << k} bits")
@@ -52,7 +55,7 @@ def length_curve(
         answer = decisions(program, np.concatenate(outputs), stimulus.lengths)
         if answer is None:
             return []
-        sums = int(stimulus.lengths.sum()) * sum(p.size for p in streams)
+        sums = int(stimulus.lengths.sum()) * neurons
         right = None if stimulus.labels is None else np.mean(answer == stimulus.labels).item()
         rows.append({"length": 1 << k, "accuracy": right, "bits": bits / max(sums, 1)})
         decided.append(answer)

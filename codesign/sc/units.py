@@ -80,6 +80,9 @@ FAMILIES: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
         "GibbsSampler": ("gibbs", {"couplings": RING}),
         "Gaussian": ("gaussian", {}),
     },
+    "dense": {
+        "Dot": ("dot", {}),
+    },
 }
 
 

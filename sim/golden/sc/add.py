@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from hdl.params.sc.add import MuxAddParams, OrAddParams, ParallelCountParams, ScaledAddParams
+from sim.golden.sc.checked import checked
 from sim.golden.sc.packed import pack, unpack
 
 __all__ = ["MuxAddModel", "OrAddModel", "ParallelCountModel", "ScaledAddModel", "ones"]
@@ -27,6 +28,7 @@ class MuxAddModel:
     def __init__(self, params: MuxAddParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed streams x0, x1, ..., s0, s1, ..."""
         terms = [inputs[f"x{k}"] for k in range(self.params.inputs)]
@@ -43,6 +45,7 @@ class OrAddModel:
     def __init__(self, params: OrAddParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed streams x0, x1, ..."""
         return {"y": reduce(np.bitwise_or, (inputs[f"x{k}"] for k in range(self.params.inputs)))}
@@ -54,6 +57,7 @@ class ParallelCountModel:
     def __init__(self, params: ParallelCountParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """{"count": int64 [..., length]} of the packed streams x0, x1, ..."""
         p = self.params
@@ -89,6 +93,7 @@ class ScaledAddModel:
         amount = total.reshape(-1, total.shape[-1]) * p.unit - p.offset
         return _accumulate(amount, p.scale * p.unit, p.limit).reshape(total.shape)
 
+    @checked
     def run(self, length: int, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed streams x0, x1, ..."""
         total = ones([inputs[f"x{k}"] for k in range(self.params.inputs)], length)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.sc.bernoulli import BernoulliParams
+from sim.golden.sc.checked import checked
 from sim.golden.sc.draw import states
 from sim.golden.sc.packed import pack
 
@@ -17,6 +18,7 @@ class BernoulliModel:
     def __init__(self, params: BernoulliParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, p: np.ndarray) -> dict[str, np.ndarray]:
         """p: int64 [...]. Returns a packed stream uint64 [..., words] for each lane."""
         size = 1 << self.params.bits

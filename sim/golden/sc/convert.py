@@ -6,6 +6,7 @@ import numpy as np
 
 from hdl.params.sc.convert import ToBipolarParams, ToUnipolarParams
 from sim.golden.sc.add import ScaledAddModel
+from sim.golden.sc.checked import checked
 from sim.golden.sc.difference import walk
 from sim.golden.sc.packed import mask, pack, unpack
 
@@ -18,6 +19,7 @@ class ToBipolarModel:
     def __init__(self, params: ToBipolarParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed stream `a`."""
         return ScaledAddModel(self.params.adder).run(length, x0=a, x1=mask(length))
@@ -29,6 +31,7 @@ class ToUnipolarModel:
     def __init__(self, params: ToUnipolarParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed stream `a`."""
         bits = unpack(a, length).astype(np.int64)

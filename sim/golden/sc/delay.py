@@ -7,6 +7,7 @@ from numba import njit
 
 from hdl.params.sc.delay import DecorrelateParams, DelayParams
 from sim.golden.sc.batch import rows
+from sim.golden.sc.checked import checked
 from sim.golden.sc.packed import mask
 
 __all__ = ["DecorrelateModel", "DelayModel", "delayed"]
@@ -31,6 +32,7 @@ class DelayModel:
     def __init__(self, params: DelayParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed stream a."""
         return {"y": delayed(a, self.params.cycles, length)}
@@ -56,6 +58,7 @@ class DecorrelateModel:
     def __init__(self, params: DecorrelateParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray, index: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed stream a and index, int64 [..., length]."""
         batch, (a, index) = rows(a, np.asarray(index)[..., :length])

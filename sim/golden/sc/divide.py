@@ -7,6 +7,7 @@ from numba import njit
 
 from hdl.params.sc.divide import DivideParams
 from sim.golden.sc.batch import rows
+from sim.golden.sc.checked import checked
 from sim.golden.sc.synchronise import SkewSynchroniseModel
 
 __all__ = ["DivideModel"]
@@ -36,6 +37,7 @@ class DivideModel:
     def __init__(self, params: DivideParams) -> None:
         self.params = params
 
+    @checked
     def run(
         self,
         length: int,

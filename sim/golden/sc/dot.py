@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from hdl.params.sc.dot import DATA_BITS, DotParams
+from sim.golden.sc.checked import checked
 from sim.golden.sc.dense import numbers
 from sim.golden.sc.packed import unpack
 
@@ -49,6 +50,7 @@ class DotModel:
         zeros = self.params.source_bits - np.frexp(numbers_of.astype(float))[1]
         return np.where(zeros < width, width - 1 - zeros, width)
 
+    @checked
     def run(self, length: int, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """write_a, write_b packed [..., words]; plane, data_n int64 [..., length].
 

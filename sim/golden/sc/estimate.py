@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from hdl.params.sc.estimate import EstimateParams, MovingAverageParams
+from sim.golden.sc.checked import checked
 from sim.golden.sc.packed import pack, unpack
 
 __all__ = ["EstimateModel", "MovingAverageModel"]
@@ -23,6 +24,7 @@ class EstimateModel:
     def __init__(self, params: EstimateParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray, cycles: np.ndarray) -> dict[str, np.ndarray]:
         """{"value": int64 [..., length], "done": words [..., words]}.
 
@@ -52,6 +54,7 @@ class MovingAverageModel:
     def __init__(self, params: MovingAverageParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray) -> dict[str, np.ndarray]:
         """{"value": int64 [..., length]} of the packed stream `a`."""
         p = self.params

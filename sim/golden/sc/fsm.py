@@ -7,6 +7,7 @@ from numba import njit
 
 from hdl.params.sc.fsm import ExponentialParams, ReluParams, TanhParams
 from sim.golden.sc.batch import rows
+from sim.golden.sc.checked import checked
 from sim.golden.sc.packed import mask
 
 __all__ = ["ExponentialModel", "ReluModel", "TanhModel"]
@@ -45,6 +46,7 @@ class TanhModel:
     def __init__(self, params: TanhParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed stream a."""
         return {"y": walk(a, length, self.params.states, self.params.states // 2)}
@@ -62,6 +64,7 @@ class ExponentialModel:
     def __init__(self, params: ExponentialParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed stream a."""
         p = self.params
@@ -95,6 +98,7 @@ class ReluModel:
     def __init__(self, params: ReluParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed stream a."""
         batch, (a,) = rows(a)

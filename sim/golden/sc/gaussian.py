@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.sc.gaussian import GaussianParams
+from sim.golden.sc.checked import checked
 from sim.golden.sc.draw import draws
 
 __all__ = ["GaussianModel"]
@@ -16,6 +17,7 @@ class GaussianModel:
     def __init__(self, params: GaussianParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int) -> dict[str, np.ndarray]:
         """{"z": int64 [length]}."""
         return {"z": self.draws(length)}

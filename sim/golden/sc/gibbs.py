@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from hdl.params.sc.gibbs import GibbsSamplerParams
+from sim.golden.sc.checked import checked
 from sim.golden.sc.draw import draws
 from sim.golden.sc.pbit import odds_against
 
@@ -39,6 +40,7 @@ class GibbsSamplerModel:
     def __init__(self, params: GibbsSamplerParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, beta: np.ndarray) -> dict[str, np.ndarray]:
         """beta: int64 [..., length], or [..., 1] if it stays.
 

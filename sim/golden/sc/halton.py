@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.sc.halton import HaltonParams
+from sim.golden.sc.checked import checked
 
 __all__ = ["HaltonModel"]
 
@@ -15,6 +16,7 @@ class HaltonModel:
     def __init__(self, params: HaltonParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int) -> dict[str, np.ndarray]:
         """The first `length` numbers: {"value": int64 [length]}."""
         p = self.params

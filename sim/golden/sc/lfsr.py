@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from hdl.params.sc.lfsr import LfsrParams
+from sim.golden.sc.checked import checked
 
 __all__ = ["LfsrModel", "states"]
 
@@ -38,6 +39,7 @@ class LfsrModel:
     def __init__(self, params: LfsrParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int) -> dict[str, np.ndarray]:
         """The first `length` numbers: {"value": int64 [length]}."""
         p = self.params

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.sc.minmax import MaximumParams, MinimumParams
+from sim.golden.sc.checked import checked
 from sim.golden.sc.difference import walk
 from sim.golden.sc.packed import pack, unpack
 
@@ -26,6 +27,7 @@ class MaximumModel:
     def __init__(self, params: MaximumParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed streams `a`, `b`."""
         if not self.params.limit:
@@ -40,6 +42,7 @@ class MinimumModel:
     def __init__(self, params: MinimumParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed streams `a`, `b`."""
         if not self.params.limit:

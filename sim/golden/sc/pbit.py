@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.sc.pbit import PBitParams, SigmoidTable
+from sim.golden.sc.checked import checked
 from sim.golden.sc.draw import draws
 from sim.golden.sc.packed import pack
 
@@ -25,6 +26,7 @@ class PBitModel:
     def __init__(self, params: PBitParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, current: np.ndarray) -> dict[str, np.ndarray]:
         """current: int64 [..., length]. Returns {"m": uint64 [..., words]}."""
         p = self.params

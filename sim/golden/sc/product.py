@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.sc.product import ProductParams
+from sim.golden.sc.checked import checked
 from sim.golden.sc.estimate import EstimateModel
 from sim.golden.sc.multiply import MultiplyModel
 from sim.golden.sc.sng import SngModel
@@ -19,6 +20,7 @@ class ProductModel:
     def __init__(self, params: ProductParams) -> None:
         self.params = params
 
+    @checked
     def run(
         self, length: int, a: np.ndarray, b: np.ndarray, cycles: np.ndarray
     ) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.sc.progress import ProgressParams
+from sim.golden.sc.checked import checked
 from sim.golden.sc.packed import pack, unpack
 
 __all__ = ["ProgressModel", "stability"]
@@ -33,6 +34,7 @@ class ProgressModel:
         ends[..., 1:] |= near & (k[1:] > p.first)
         return estimates, np.where(ends.any(axis=-1), ends.argmax(axis=-1), p.bits + 1)
 
+    @checked
     def run(self, length: int, a: np.ndarray) -> dict[str, np.ndarray]:
         """{"done": words [..., words], "estimate": int64 [..., length]} of the packed stream a."""
         estimates, stop = self.checkpoints(length, a)

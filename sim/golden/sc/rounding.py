@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.sc.rounding import StochasticRoundParams
+from sim.golden.sc.checked import checked
 
 __all__ = ["StochasticRoundModel"]
 
@@ -15,6 +16,7 @@ class StochasticRoundModel:
     def __init__(self, params: StochasticRoundParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, x: np.ndarray, random: np.ndarray) -> dict[str, np.ndarray]:
         """x, random: int64 [..., length]. Returns {"y": int64 [..., length]}.
 

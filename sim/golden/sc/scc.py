@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.sc.scc import SccMeterParams
+from sim.golden.sc.checked import checked
 from sim.golden.sc.packed import count, mask, unpack
 
 __all__ = ["SccMeterModel", "scc", "scc_of"]
@@ -32,6 +33,7 @@ class SccMeterModel:
     def __init__(self, params: SccMeterParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
         """{"n11", "n10", "n01", "n00": int64 [..., length]} of the packed streams a and b."""
         pair = 2 * unpack(a, length) + unpack(b, length)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.sc.shared import SharedLfsrParams
+from sim.golden.sc.checked import checked
 from sim.golden.sc.lfsr import LfsrModel
 
 __all__ = ["SharedLfsrModel"]
@@ -16,6 +17,7 @@ class SharedLfsrModel:
     def __init__(self, params: SharedLfsrParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int) -> dict[str, np.ndarray]:
         """The first `length` numbers of each lane: {"value_<k>": int64 [length]}."""
         p = self.params

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.sc.sng import SngParams
+from sim.golden.sc.checked import checked
 from sim.golden.sc.packed import pack
 
 __all__ = ["SngModel"]
@@ -16,6 +17,7 @@ class SngModel:
     def __init__(self, params: SngParams) -> None:
         self.params = params
 
+    @checked
     def run(
         self, length: int, *, value: np.ndarray | int, random: np.ndarray
     ) -> dict[str, np.ndarray]:

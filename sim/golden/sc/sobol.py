@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.sc.sobol import SobolParams, directions
+from sim.golden.sc.checked import checked
 
 __all__ = ["SobolModel", "points"]
 
@@ -29,6 +30,7 @@ class SobolModel:
     def __init__(self, params: SobolParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int) -> dict[str, np.ndarray]:
         """The first `length` numbers: {"value": int64 [length]}."""
         p = self.params

@@ -7,6 +7,7 @@ from numba import njit
 
 from hdl.params.sc.sqrt import SquareRootParams
 from sim.golden.sc.batch import rows
+from sim.golden.sc.checked import checked
 
 __all__ = ["SquareRootModel"]
 
@@ -34,6 +35,7 @@ class SquareRootModel:
     def __init__(self, params: SquareRootParams) -> None:
         self.params = params
 
+    @checked
     def run(
         self, length: int, a: np.ndarray, index: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from hdl.params.sc.subtract import (
     SubtractParams,
 )
 from sim.golden.sc.add import ScaledAddModel
+from sim.golden.sc.checked import checked
 from sim.golden.sc.difference import walk
 from sim.golden.sc.packed import mask, pack, unpack
 
@@ -22,6 +23,7 @@ class SubtractModel:
     def __init__(self, params: SubtractParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed streams `a`, `b`."""
         return ScaledAddModel(self.params.adder).run(length, x0=a, x1=~b & mask(length))
@@ -33,6 +35,7 @@ class AbsoluteDifferenceModel:
     def __init__(self, params: AbsoluteDifferenceParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed streams `a`, `b`."""
         return {"y": a ^ b}
@@ -44,6 +47,7 @@ class AbsoluteValueModel:
     def __init__(self, params: AbsoluteValueParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed stream `a`."""
         bits = unpack(a, length).astype(np.int64)

@@ -11,6 +11,7 @@ from hdl.params.sc.synchronise import (
     SynchroniseParams,
 )
 from sim.golden.sc.batch import rows
+from sim.golden.sc.checked import checked
 
 __all__ = ["DesynchroniseModel", "SkewSynchroniseModel", "SynchroniseModel"]
 
@@ -45,6 +46,7 @@ class SynchroniseModel:
     def __init__(self, params: SynchroniseParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
         """{"y_a", "y_b": words [..., words]} of the packed streams a and b."""
         batch, (a, b) = rows(a, b)
@@ -81,6 +83,7 @@ class DesynchroniseModel:
     def __init__(self, params: DesynchroniseParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
         """{"y_a", "y_b": words [..., words]} of the packed streams a and b."""
         batch, (a, b) = rows(a, b)
@@ -112,6 +115,7 @@ class SkewSynchroniseModel:
     def __init__(self, params: SkewSynchroniseParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of the packed streams a and b."""
         batch, (a, b) = rows(a, b)

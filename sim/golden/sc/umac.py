@@ -6,6 +6,7 @@ import numpy as np
 
 from hdl.params.sc.umac import UMacParams
 from sim.golden.sc.add import ParallelCountModel, ScaledAddModel
+from sim.golden.sc.checked import checked
 from sim.golden.sc.umul import UMulModel
 
 __all__ = ["UMacModel"]
@@ -17,6 +18,7 @@ class UMacModel:
     def __init__(self, params: UMacParams) -> None:
         self.params = params
 
+    @checked
     def run(self, length: int, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} or {"count": int64 [..., length]}.
 

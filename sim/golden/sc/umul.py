@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from hdl.params.sc.umul import UMulParams
+from sim.golden.sc.checked import checked
 from sim.golden.sc.packed import pack, unpack
 from sim.golden.sc.sobol import points
 
@@ -34,6 +35,7 @@ class UMulModel:
         period = range(1 << params.width)
         self.numbers = points(params.width, params.dimension, period) ^ params.source.shift
 
+    @checked
     def run(self, length: int, a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
         """{"y": words [..., words]} of a packed stream `a` and numbers `b` int64 [...]."""
         p = self.params
