@@ -47,7 +47,7 @@ def cost(
         for p in unit.parameters()
         if getattr(params, p["name"]) != p["default"]
     }
-    clocked = params.sequential and row["ff"] > 0
+    clocked = params.sequential and row["fmax_mhz"] > 0  # 0: no path between two flip-flops
     return {
         "unit": unit.name,
         "parameters": shown,
