@@ -58,7 +58,7 @@ class MultiplyAccumulate(wiring.Component):
     with a register behind each level, or, with `dsp`, whatever Yosys makes of `*`."""
 
     def __init__(self, dsp: bool):
-        self.dsp, self.latency = dsp, 3 if dsp else 5
+        self.dsp, self.latency = dsp, 3 if dsp else 6
         super().__init__(
             {"a": In(signed(8)), "b": In(signed(8)), "clear": In(1), "total": Out(signed(SUM_BITS))}
         )
@@ -72,9 +72,8 @@ class MultiplyAccumulate(wiring.Component):
             level = [Mux(b[k], a, 0) << k for k in range(8)]
         while True:
             held = [Signal(v.shape(), reset_less=True) for v in level]
-            if self.dsp or len(level) < 8:
-                m.d.sync += [r.eq(v) for r, v in zip(held, level, strict=True)]
-                level = held
+            m.d.sync += [r.eq(v) for r, v in zip(held, level, strict=True)]
+            level = held
             if len(level) == 1:
                 break
             pairs = list(zip(level[::2], level[1::2], strict=True))
@@ -199,16 +198,21 @@ def errors(runs: int) -> Table:
     """Error of a sum of 64 products over 64, weights and values in 0..1 and in -1..1."""
     title = f"RMS error of the mean of {SIZE} products of 8 bits, {runs * SIZE} sums"
     table = empty(title, "numbers", "generators", *(f"L = {n}" for n in LENGTHS))
-    for name, low in (("0..1, Sobol", 0), ("-1..1, Sobol", -128), ("0..1, LFSR", 0)):
-        generator = "lfsr" if "LFSR" in name else "sobol"
-        for generators in (1, 16):
+    rows = (
+        ("dendrites, 0..1, Sobol", 0, "sobol", 14),
+        ("dendrites, -1..1, Sobol", -128, "sobol", 14),
+        ("dendrites, 0..1, LFSR", 0, "lfsr", 14),
+        ("Dot, 0..1, Sobol of 8 bits", 0, "sobol", 8),
+    )
+    for name, low, generator, bits in rows:
+        for generators in (1, 16) if bits == 14 else (1,):
             row = []
             for length in LENGTHS:
                 rng = np.random.default_rng([1, length])
                 weights = rng.integers(low, 129, (SIZE, SIZE))
                 values = rng.integers(low, 129, (runs, SIZE))
                 streams = Streams(
-                    weight_bits=7, value_bits=7, source_bits=14, generators=generators,
+                    weight_bits=7, value_bits=7, source_bits=bits, generators=generators,
                     log2_length=length.bit_length() - 1, generator=generator,
                 )  # fmt: skip
                 error = (sums(streams, weights, values)[0] - values @ weights) / (SIZE << 14)
