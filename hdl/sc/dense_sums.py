@@ -116,7 +116,7 @@ class DenseSums(wiring.Component):
         if self.can_stop:
             self._stop(m, check, last, count, counted, now)
             decided = Mux(self.early, self.done, decided)
-        with m.If(check & ~self.done):
+        with m.If(check):
             m.d.sync += [counted.eq(count), scale.eq(now)]
         with m.If(decided):
             m.d.sync += self.ready.eq(1)
@@ -132,7 +132,10 @@ class DenseSums(wiring.Component):
         return m
 
     def _stop(self, m, check, last, count, counted, now):
-        """Compares each check's count with the one before it, in two cycles; drives `done`."""
+        """Compares each check's count with the one before it, in two cycles; drives `done`.
+
+        The next check is at least 3 cycles later: `done` comes in time to drop it.
+        """
         s = self.dense.streams
         first_scale = s.value_bits + s.weight_bits - s.first - 1  # of the first comparison
         # sum(k) - sum(k-1) = difference << scale, and n << scale <= t is n <= t >> scale.
@@ -149,10 +152,10 @@ class DenseSums(wiring.Component):
         ]
         m.d.sync += [
             difference.eq(count - (counted << 1)),
-            comparing.eq(check & self.early & ~self.done),
+            comparing.eq(check & self.early),
             against.eq(again),
             final.eq(last),
-            deciding.eq(comparing & ~self.done),
+            deciding.eq(comparing),
             matters.eq(against),
             least.eq(final),
             below.eq(difference <= tolerance),

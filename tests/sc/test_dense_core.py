@@ -146,7 +146,10 @@ class Bench:
         p = self.dense.streams.value_bits
         count = self.draw.choice([0, 1, 1, 2, self.axons // 2, self.axons])
         values, events = {}, []
-        for axon in self.draw.sample(range(self.axons), count):
+        axons = self.draw.sample(range(self.axons), count)
+        if self.draw.random() < 0.5:  # as a layer sends them: neighbours meet in a tile
+            axons.sort(key=lambda axon: self.columns[axon] or 0)
+        for axon in axons:
             value = 1
             if p:
                 low, high = -(1 << p), (1 << p) - 1
@@ -201,12 +204,15 @@ CASES = {
         dense(4, 8, weight_bits=6, source_bits=6, log2_length=5, generator="lfsr", seed=9), 3,
     ),
     "wide": (dense(64, 64, weight_bits=7, value_bits=7, source_bits=8, log2_length=6), 2),
-    "deep": (dense(4, 160, weight_bits=3, source_bits=3, log2_length=1, first=0), 3),
+    "stop at a tile's end": (
+        dense(16, 96, weight_bits=5, source_bits=5, log2_length=4, first=0), 4,
+    ),
+    "deep": (dense(2, 144, weight_bits=3, source_bits=3, log2_length=1, first=0), 3),
 }  # fmt: skip
 
 
 def drive(bench, *, seed, stall, loaded, steps):
-    """Random steps on a core; every sum, state and cycle count is checked."""
+    """Random steps on a core; every sum and state is checked. Returns the k of the sums."""
     d, draw, p = bench.dense, bench.draw, bench.params
     s = d.streams
     images = bench.images
@@ -236,56 +242,50 @@ def drive(bench, *, seed, stall, loaded, steps):
         await ctx.tick()
         ctx.set(dut.step.start, 0)
 
+    async def control(ctx, length, tolerance):
+        await write(ctx, Memory.CONTROL, 0, d.control(length, tolerance))
+        return length, tolerance
+
     async def main(ctx):
         if loaded:
             for memory, items in images.items():
                 for address, item in enumerate(items):
                     await write(ctx, memory, address, item)
-        length, tolerance = s.log2_length, s.tolerance
-        states, values = [0] * p.slots, {}
+        now = s.log2_length, s.tolerance
+        events, values = bench.events()
         for number in range(steps):
-            where = (number, seed, length, tolerance)
-            del got[:]
-            events, new = bench.events()
-            if number % 4 == 3 and values:  # events stay until the level's update; no new ones
-                events, new = [], {}
+            where = (number, seed, now)
             await stream_put(ctx, dut.i, events, seed=number, stall=stall)
-            values |= new
+            del got[:]
             kind = draw.choice(["update"] * 5 + ["other level", "clear"])
-            if kind == "clear":
-                await step(ctx, 0, clear=1)
-                values, states = {}, [0] * p.slots
-                await until_idle(ctx)
-            elif kind == "other level":
+            if kind == "other level":  # the events stay
                 await step(ctx, 1)
-                await until_idle(ctx)
-                if values:
-                    await step(ctx, 2)
-            else:
-                await step(ctx, draw.choice([2, 3]))
-            if kind != "clear" and (values or kind == "update"):
-                if draw.random() < 0.3:  # a new length during the update does not count yet
-                    new_length, new_tolerance = length, tolerance
-                    new_length = draw.randint(0, s.source_bits)
-                    await write(ctx, Memory.CONTROL, 0, d.control(new_length, new_tolerance))
-                else:
-                    new_length, new_tolerance = length, tolerance
-                await until_idle(ctx)
-                expected = bench.expected(values, length, tolerance)
-                states = [value for value, _ in expected]
+            await step(ctx, 0 if kind == "clear" else draw.choice([2, 3]), kind == "clear")
+            following = now
+            if draw.random() < 0.3:  # during an update, for the next one
+                following = await control(ctx, draw.randint(0, s.source_bits), now[1])
+            events, new_values = bench.events()
+            if draw.random() < 0.5:  # so are events
+                await stream_put(ctx, dut.i, events, seed=number, stall=stall)
+                events = []
+            await until_idle(ctx)
+            expected = [(0, 0)] * p.slots
+            if kind != "clear":
+                expected = bench.expected(values, *now)
                 stops.update(k for _, k in expected)
-                assert [(e.slot, e.value) for e in got] == list(enumerate(states)), where
-                values = {}
-                length, tolerance = new_length, new_tolerance
+            states = [value for value, _ in expected]
+            sent = [] if kind == "clear" else list(enumerate(states))
+            assert [(e.slot, e.value) for e in got] == sent, where
             for slot in range(p.slots):
                 ctx.set(dut.probe_slot, slot)
                 await ctx.tick().repeat(2)
                 assert ctx.get(dut.probe).membrane == states[slot], where
+            values, now = new_values, following
             if draw.random() < 0.5:
-                length = draw.randint(0, s.source_bits)
                 most = d.columns << (s.weight_bits + s.value_bits)
-                tolerance = draw.choice([-1, 0, 1, draw.randrange(most), most * 9])
-                await write(ctx, Memory.CONTROL, 0, d.control(length, tolerance))
+                huge = 1 << (most.bit_length() + 1)
+                tolerance = draw.choice([-1, 0, 1, draw.randrange(most), huge, huge])
+                now = await control(ctx, draw.randint(0, s.source_bits), tolerance)
 
     sim = clocked(dut)
     sim.add_testbench(sink, background=True)
@@ -306,7 +306,7 @@ def test_core_follows_the_equations(name):
 
 
 @pytest.mark.parametrize("tolerance", [-1, 0, 40])
-@pytest.mark.parametrize("name", ["spikes", "banks", "values", "lfsr", "one lane"])
+@pytest.mark.parametrize("name", ["spikes", "banks", "values", "lfsr", "stop at a tile's end"])
 def test_cycles(name, tolerance):
     """Sums are ready when the docstring says; taken a cycle later, as behind a range."""
     dense, slots = CASES[name]
@@ -318,7 +318,7 @@ def test_cycles(name, tolerance):
     early = tolerance >= 0 and s.first < s.source_bits
 
     async def main(ctx):
-        for number in range(4):
+        for number in range(6):
             events, values = bench.events()
             while not values:
                 events, values = bench.events()
