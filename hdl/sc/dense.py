@@ -1,6 +1,6 @@
 """Stochastic dense dendrites: a matrix-vector product by bit-streams."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import connect, flipped
 
@@ -41,6 +41,10 @@ class DenseDendrites(wiring.Component):
 
     #: Cycles from the number of a bit to the register of the product bits.
     PIPELINE = 6
+
+    #: Words of one block of weights: a block memory's own register hides its delay only if nothing
+    #: stands between them, so what selects among blocks comes behind it.
+    DEEPEST = 2048
 
     def __init__(self, params: CoreParams, config: ConfigPort, images=None):
         self.params, self.config_signature, self.images = params, config, images or {}
@@ -95,7 +99,7 @@ class DenseDendrites(wiring.Component):
         bit, low, span = (Signal(s.source_bits, name=n) for n in ("bit", "low", "span"))
         last_bit, later, last_slot = Signal(), Signal(), Signal()
         left = Signal.like(chunks)  # chunks after this one
-        tile_end = running & last_bit & ~sums.done
+        tile_end = running & last_bit
         chunk_end = tile_end & (number == 0)
         slot_end = chunk_end & (left == 0)
         restart = Signal(2)  # cycles after `done`: the first tile's addresses are prepared
@@ -123,7 +127,7 @@ class DenseDendrites(wiring.Component):
             m.d.sync += [sign.eq(1), bit.eq(0), number.eq(following), values.eq(values_ahead)]
             with m.If(new_slot if d.tiles == 1 else 1):
                 m.d.sync += weights.eq(base + weights_ahead)
-        with m.Elif(sums.done | ~passing):
+        with m.If(sums.done | ~passing):
             m.d.sync += number.eq(0)
         with m.If(new_slot):
             m.d.sync += [
@@ -197,9 +201,8 @@ class DenseDendrites(wiring.Component):
 
     def _lanes(self, m, events, planes, sums, weights, values, is_sign):
         """Memories of the weights and the product of each lane. `is_sign`: signs are read."""
-        p, d, s = self.params, self.dense, self.dense.streams
+        d, s = self.dense, self.dense.streams
         banks = s.generators
-        bank_bits = bits_for(banks)
         delayed = []
         for base in (weights, values):
             for _ in range(2):
@@ -208,20 +211,11 @@ class DenseDendrites(wiring.Component):
                 base = held
             delayed.append(base)
         image = self.images.get(Memory.SYNAPSE) or []
-        chosen = self.config.en & (self.config.memory == Memory.SYNAPSE)
         bits: list[Value] = []
         for bank in range(banks):
             address = (delayed[0] + planes.weight[bank])[: len(weights)]
-            word, write = registered(
-                m, f"weights_{bank}", address, 1, depth=p.slots * d.tiles * d.planes,
-                bits=d.bank_lanes, init=image[bank::banks],
-            )  # fmt: skip
-            m.d.comb += [
-                write.addr.eq(self.config.address[bank_bits:]),
-                write.data.eq(self.config.data),
-                write.en.eq(chosen & (self.config.address[:bank_bits] == bank)),
-                events.address[bank].eq(delayed[1] + planes.value[bank]),
-            ]
+            word = self._weights(m, bank, address, image[bank::banks])
+            m.d.comb += events.address[bank].eq(delayed[1] + planes.value[bank])
             value = events.words[bank]
             signs = [Signal(d.bank_lanes, name=f"{n}_signs_{bank}", reset_less=True) for n in "wx"]
             held = [Signal(d.bank_lanes, name=f"{n}_bits_{bank}", reset_less=True) for n in "wx"]
@@ -236,3 +230,33 @@ class DenseDendrites(wiring.Component):
         product = Signal(d.lanes, reset_less=True)
         m.d.sync += product.eq(Cat(bits))
         m.d.comb += sums.bits.eq(product)
+
+    def _weights(self, m, bank: int, address, image):
+        """A bank's word at `address` of 2 cycles ago, from memories of up to `DEEPEST` words."""
+        d, depth = self.dense, self.params.slots * self.dense.tiles * self.dense.planes
+        item = self.config.address[bits_for(d.streams.generators) :]
+        chosen = self.config.en & (self.config.memory == Memory.SYNAPSE)
+        chosen &= self.config.address[: bits_for(d.streams.generators)] == bank
+        low = bits_for(self.DEEPEST)
+        words = []
+        for first in range(0, depth, self.DEEPEST):
+            number = first // self.DEEPEST
+            size = min(depth - first, self.DEEPEST)
+            word, write = registered(
+                m, f"weights_{bank}_{number}", address[: bits_for(size)], 1, depth=size,
+                bits=d.bank_lanes, init=image[first : first + size],
+            )  # fmt: skip
+            words.append(word)
+            m.d.comb += [
+                write.addr.eq(item),
+                write.data.eq(self.config.data),
+                write.en.eq(chosen & (item[low:] == number)),
+            ]
+        if len(words) == 1:
+            return words[0]
+        high = address[low:]
+        for _ in range(2):
+            held = Signal.like(high, reset_less=True)
+            m.d.sync += held.eq(high)
+            high = held
+        return Array(words)[high]

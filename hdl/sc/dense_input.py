@@ -63,21 +63,17 @@ class DenseInput(wiring.Component):
         planes = d.value_planes
         lane_bits, p = bits_for(d.lanes), d.streams.value_bits
 
-        # Take an event, look its column up.
+        # Take an event, look its column up; `looked` a cycle later, and when it is there.
         hold = Signal(range(max(planes, 3)))
-        looked, value = Signal(), Signal.like(self.i.p.value)
+        looked, value = Signal(2), Signal.like(self.i.p.value)
         taken = self.i.valid & self.i.ready
-        pointer, pointer_write = table(
-            m, "pointers", depth=self.params.axons, bits=d.column_bits + 1,
+        pointer, pointer_write = registered(
+            m, "pointers", self.i.p.axon, 1, depth=self.params.axons, bits=d.column_bits + 1,
             init=self.images.get(Memory.POINTER),
         )  # fmt: skip
         configure(m, pointer_write, self.config, Memory.POINTER)
-        m.d.comb += [
-            self.i.ready.eq(self.run & (hold == 0)),
-            pointer.addr.eq(self.i.p.axon),
-            pointer.en.eq(taken),
-        ]
-        m.d.sync += looked.eq(taken)
+        m.d.comb += self.i.ready.eq(self.run & (hold == 0))
+        m.d.sync += looked.eq(Cat(taken, looked))
         with m.If(taken):
             m.d.sync += [hold.eq(max(planes, 3) - 1), value.eq(self.i.p.value)]
         with m.Elif(hold != 0):
@@ -90,7 +86,7 @@ class DenseInput(wiring.Component):
         left = Signal(range(planes))  # planes after this one
         bits = Signal(planes)
         tile, lane = column[lane_bits:], column[:lane_bits]
-        with m.If(looked):
+        with m.If(looked[1]):
             code = [1]
             if p:
                 number = value[: p + 1].as_signed()
@@ -98,8 +94,8 @@ class DenseInput(wiring.Component):
                 full = magnitude[p]
                 code = [magnitude[:p] | full.replicate(p), full, number < 0]
             m.d.sync += [
-                column.eq(pointer.data[: d.column_bits]),
-                working.eq(pointer.data[d.column_bits]),
+                column.eq(pointer[: d.column_bits]),
+                working.eq(pointer[d.column_bits]),
                 first.eq(1),
                 left.eq(planes - 1),
                 bits.eq(Cat(code)),
@@ -168,5 +164,5 @@ class DenseInput(wiring.Component):
                 port.en.eq(write[2]),
                 self.words[bank].eq(old),
             ]
-        m.d.comb += self.busy.eq(looked | working | write[1] | write[2])
+        m.d.comb += self.busy.eq(looked.any() | working | write[1] | write[2])
         return m
