@@ -80,9 +80,6 @@ FAMILIES: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
         "GibbsSampler": ("gibbs", {"couplings": RING}),
         "Gaussian": ("gaussian", {}),
     },
-    "dense": {
-        "Dot": ("dot", {}),
-    },
 }
 
 
