@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.arithmetic import integer, saturate, scaled_sum, times
 from hdl.neuron.fields import Fields
+from hdl.neuron.ports import lead_layout
 from hdl.params.neuron import CoreParams, Emit, Reset, bits_for
 
 __all__ = ["NeuronUpdate", "record_layout", "state_layout"]
@@ -46,11 +47,14 @@ class NeuronUpdate(wiring.Component):
         members if all fields are shared.
     new_state : state after the update, `latency` cycles later.
     emits : it may send: it spiked, or it sends a value.
+    lead : only if the dendrites `decide`: what the neuron would do without input, 3 cycles later,
+        for a neuron that stays at the inputs until then.
     """
 
     def __init__(self, params: CoreParams):
         p = self.params = params
         self.latency = 4 if p.current_bits else 3
+        self.decides = p.dendrites is not None and p.dendrites.decides
         super().__init__(
             {
                 "state": In(state_layout(p)),
@@ -60,6 +64,7 @@ class NeuronUpdate(wiring.Component):
                 "new_state": Out(state_layout(p)),
                 "emits": Out(1),
             }
+            | ({"lead": Out(lead_layout(p))} if self.decides else {})
         )
 
     def elaborate(self, platform):
@@ -98,6 +103,20 @@ class NeuronUpdate(wiring.Component):
             total = scaled_sum(decayed, p.decay_bits, drive + extra)
         potential = register("potential", saturate(total, p.membrane_bits))
         stage += 1
+
+        if self.decides:
+            less = -field(0, "threshold")
+            if not isinstance(less, int):
+                less = register("less", less)
+            if p.current_bits:
+                less = register("faded_less", scaled_sum(faded, p.decay_bits, less))
+            else:
+                rest = register("rest", scaled_sum(decayed, p.decay_bits, extra))
+            m.d.comb += [
+                self.lead.lead.eq(register("lead_held", rest + less)),
+                self.lead.shift.eq(field(0, "shift")),
+                self.lead.spikes.eq(field(0, "emit") == Emit.SPIKE),
+            ]
 
         # Compare and reset.
         spike = (field(stage, "emit") == Emit.SPIKE) & (potential > field(stage, "threshold"))

@@ -4,8 +4,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.neuron.ports import lead_layout
 from hdl.params.neuron import CoreParams
-from hdl.params.sc.dense import TOLERANCE_BITS, DenseParams
+from hdl.params.sc.dense import MARGIN_BITS, TOLERANCE_BITS, DenseParams
+from hdl.sc.dense_decide import DenseDecide
 from hdl.sc.popcount import popcount, popcount_latency
 
 __all__ = ["TAG", "DenseSums", "scale_range", "sums_latency", "tolerance_bits"]
@@ -50,6 +52,9 @@ class DenseSums(wiring.Component):
     begin : pulse, a pass begins; `early` to `always` hold until its end.
     early : level, stop when two checks in a row differ by no more than `tolerance`.
     always : level, they never differ by more.
+    settles, decides, margin, lead : only if the core is built with a margin: two such checks end a
+        sum; a check beyond the margin ends it; the margin; of the neuron whose sum is counted
+        (hdl/sc/dense_decide.py).
     scale : shift of the first check's count; each further check has one less.
     done : pulse, in an early termination: the slot's sum is decided, bits on their way are dropped.
     ready : level, a sum is there.
@@ -77,6 +82,16 @@ class DenseSums(wiring.Component):
                 "take": In(1),
                 "sum": Out(signed(params.acc_bits)),
             }
+            | (
+                {
+                    "settles": In(1),
+                    "decides": In(1),
+                    "margin": In(MARGIN_BITS - 1),
+                    "lead": In(lead_layout(params)),
+                }
+                if d.decides
+                else {}
+            )
         )
 
     def elaborate(self, platform):
@@ -143,9 +158,21 @@ class DenseSums(wiring.Component):
         comparing, against, final = Signal(), Signal(), Signal()
         deciding, matters, least = Signal(), Signal(), Signal()
         below, above = Signal(), Signal()
+        settled = matters & (self.always | (below & above))
+        if self.dense.decides:
+            m.submodules.decide = decide = DenseDecide(self.params, len(count))
+            m.d.comb += [
+                decide.lead.eq(self.lead),
+                decide.on.eq(self.decides),
+                decide.margin.eq(self.margin),
+                decide.again.eq(again),
+                decide.check.eq(check),
+                decide.count.eq(count),
+            ]
+            settled |= decide.beyond
         m.d.comb += [
             now.eq(Mux(self.early, scale, self.scale)),
-            self.done.eq(deciding & (least | (matters & (self.always | (below & above))))),
+            self.done.eq(deciding & (least | settled)),
         ]
         m.d.sync += [
             difference.eq(count - (counted << 1)),
@@ -153,7 +180,7 @@ class DenseSums(wiring.Component):
             against.eq(again),
             final.eq(last),
             deciding.eq(comparing & ~self.done),
-            matters.eq(against),
+            matters.eq(against & self.settles if self.dense.decides else against),
             least.eq(final),
             below.eq(difference <= tolerance),
             above.eq(difference + tolerance >= 0),
