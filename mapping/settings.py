@@ -59,7 +59,8 @@ class Quantisation:
     margin : early termination of spiking layers, 0..255: a sum is done when it is more than this
         many last places of its stream away from the sum at which the neuron just spikes; None:
         never, and no hardware for it.
-    first_length : with either, bits that every sum takes at least, a power of two in 2..65536.
+    first_length : bits that a sum takes at least before a tolerance ends it, a power of two in
+        2..65536; half as many before a margin does.
     """
 
     weight_bits: Width | dict[str, Width] = 8

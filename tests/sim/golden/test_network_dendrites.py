@@ -44,9 +44,8 @@ def plain_streams(program, p, used):
                     place = 2 ** (streams.weight_bits + streams.value_bits - k)
                     if abs(sums[k] * shift - lack) > streams.margin * place * shift:
                         break
-                if streams.tolerance >= 0 and k > streams.first:
-                    if abs(sums[k] - sums[k - 1]) <= streams.tolerance:
-                        break
+                if k > streams.first and abs(sums[k] - sums[k - 1]) <= streams.tolerance:
+                    break
                 k += 1
             used.append(k)
             out.append(sums[k])
