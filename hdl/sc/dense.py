@@ -177,9 +177,12 @@ class DenseDendrites(wiring.Component):
         length = Signal(LENGTH_BITS, init=image[0] & ((1 << LENGTH_BITS) - 1))
         high = image[0] >> LENGTH_BITS
         above = Signal(TOLERANCE_BITS, init=high & ((1 << TOLERANCE_BITS) - 1))  # tolerance + 1
-        margin = Signal(MARGIN_BITS if d.decides else 0, init=high >> TOLERANCE_BITS)  # + 1
+        fields = [length, above]
+        if d.decides:
+            margin = Signal(MARGIN_BITS, init=high >> TOLERANCE_BITS)  # margin + 1
+            fields.append(margin)
         with m.If(self.config.en & (self.config.memory == Memory.CONTROL)):
-            m.d.sync += Cat(length, above, margin).eq(self.config.data)
+            m.d.sync += Cat(fields).eq(self.config.data)
 
         span, chunks = Signal(s.source_bits), Signal(range(s.source_bits + 1))
         clipped = Signal(range(s.source_bits + 1))

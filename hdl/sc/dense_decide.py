@@ -42,8 +42,8 @@ class DenseDecide(wiring.Component):
     SETTLE = 4
 
     def __init__(self, params: CoreParams, count_bits: int):
-        d: DenseParams = params.dendrites
-        self.params, self.dense = params, d
+        assert isinstance(params.dendrites, DenseParams)
+        self.params, self.dense = params, params.dendrites
         super().__init__(
             {
                 "lead": In(lead_layout(params)),
