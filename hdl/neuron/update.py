@@ -85,7 +85,8 @@ class NeuronUpdate(wiring.Component):
         extra = field(1, "bias")
         if fields.may_be("reset", Reset.DELAYED):
             late = (field(0, "reset") == Reset.DELAYED) & (membrane > field(0, "threshold"))
-            extra = extra - Mux(register("late", late), field(1, "reset_value"), 0)
+            late_1 = register("late", late)
+            extra = extra - Mux(late_1, field(1, "reset_value"), 0)
 
         # Add.
         stage = 1
@@ -105,15 +106,20 @@ class NeuronUpdate(wiring.Component):
         stage += 1
 
         if self.decides:
-            less = -field(0, "threshold")
-            if not isinstance(less, int):
-                less = register("less", less)
+            # Without a current, `extra` is not used here: what adds it above stays one adder.
+            offset = -field(0, "threshold")
+            if not p.current_bits:
+                offset = offset + field(0, "bias")
+            if not isinstance(offset, int):
+                offset = register("offset", offset)
             if p.current_bits:
-                less = register("faded_less", scaled_sum(faded, p.decay_bits, less))
+                lead = rest + register("faded_offset", scaled_sum(faded, p.decay_bits, offset))
             else:
-                rest = register("rest", scaled_sum(decayed, p.decay_bits, extra))
+                lead = register("rest", scaled_sum(decayed, p.decay_bits, offset))
+                if fields.may_be("reset", Reset.DELAYED):
+                    lead = lead - register("late_held", Mux(late_1, field(1, "reset_value"), 0))
             m.d.comb += [
-                self.lead.lead.eq(register("lead_held", rest + less)),
+                self.lead.lead.eq(register("lead_held", lead)),
                 self.lead.shift.eq(field(0, "shift")),
                 self.lead.spikes.eq(field(0, "emit") == Emit.SPIKE),
             ]

@@ -123,6 +123,9 @@ class DenseSums(wiring.Component):
         with m.If(adding.valid):
             m.d.sync += count.eq(Mux(adding.first, 0, count) + delta)
         m.d.sync += [check.eq(adding.valid & adding.check & ~self.done), last.eq(adding.last)]
+        if d.decides:
+            # A sum may end at its first check already, and the one behind it comes 2 cycles later.
+            check &= ~self.done
 
         # The count of the last check, scaled in two steps.
         counted, scale, now = Signal.like(count), Signal.like(self.scale), Signal.like(self.scale)
@@ -131,7 +134,7 @@ class DenseSums(wiring.Component):
         if self.can_stop:
             self._stop(m, check, last, count, counted, now)
             decided = Mux(self.early, self.done, decided)
-        with m.If(check & ~self.done):
+        with m.If(check):
             m.d.sync += [counted.eq(count), scale.eq(now)]
         with m.If(decided):
             m.d.sync += self.ready.eq(1)
@@ -147,7 +150,10 @@ class DenseSums(wiring.Component):
         return m
 
     def _stop(self, m, check, last, count, counted, now):
-        """Compares each check's count with the one before it, in two cycles; drives `done`."""
+        """Compares each check's count with the one before it, in two cycles; drives `done`.
+
+        The next check is at least 3 cycles later: `done` comes in time to drop it.
+        """
         s = self.dense.streams
         first_scale = s.value_bits + s.weight_bits - s.first - 1  # of the first comparison
         # sum(k) - sum(k-1) = difference << scale, and n << scale <= t is n <= t >> scale.
@@ -176,11 +182,11 @@ class DenseSums(wiring.Component):
         ]
         m.d.sync += [
             difference.eq(count - (counted << 1)),
-            comparing.eq(check & self.early & ~self.done),
+            comparing.eq(check & self.early),
             against.eq(again),
             final.eq(last),
-            deciding.eq(comparing & ~self.done),
-            matters.eq(against & self.settles if self.dense.decides else against),
+            deciding.eq(comparing),
+            matters.eq(against),
             least.eq(final),
             below.eq(difference <= tolerance),
             above.eq(difference + tolerance >= 0),
@@ -192,3 +198,5 @@ class DenseSums(wiring.Component):
                 m.d.sync += [again.eq(1), scale.eq(scale - 1)]
             with m.If(comparing & against):
                 m.d.sync += window.eq(window << 1)
+        if self.dense.decides:
+            m.d.sync += matters.eq(against & self.settles)

@@ -83,11 +83,14 @@ class Neurons(Bench):
         draw, s = self.draw, self.dense.streams
         shift = draw.choice(self.shifts)
         size = min((1 << (s.weight_bits + s.value_bits + shift)), (1 << self.membrane_bits) // 4)
+        threshold = draw.randint(-size // 4, size)
+        if draw.random() < 0.25:  # out of reach
+            threshold = draw.choice([-1, 1]) * (1 << (self.membrane_bits - 2))
         return {
             "membrane_decay": draw.choice([0, 100, 230, 256]),
             "current_decay": draw.choice([0, 77, 200]) if self.current_bits else 0,
             "bias": draw.randint(-size // 4, size // 4),
-            "threshold": draw.randint(-size // 4, size),
+            "threshold": threshold,
             "reset_value": draw.randint(0, size - 1),
             "shift": shift,
             "value_shift": 0,
