@@ -84,14 +84,15 @@ def replacing(directory: Path, marker: str = MARKER) -> Iterator[Path]:
 class Artefact:
     """A compiled model on disk. Open it with `Artefact.open`.
 
-    stream_length, tolerance : what its stochastic layers run with, set at run time; None: what it
-    was compiled with. Below 0, a tolerance ends early termination.
+    stream_length, tolerance, margin : what its stochastic layers run with, set at run time; None:
+    what it was compiled with. Below 0, tolerance or margin end that kind of early termination.
     """
 
     directory: Path
     manifest: dict[str, Any]
     stream_length: int | None = None
     tolerance: float | None = None
+    margin: int | None = None
 
     @classmethod
     def open(cls, directory: Path | str) -> Artefact:
@@ -119,11 +120,13 @@ class Artefact:
     def settings(self) -> Settings:
         return Settings().with_values(self.manifest["settings"], str(self.directory / MARKER))
 
-    def with_streams(self, length: int | None, tolerance: float | None) -> Artefact:
-        """The artefact run with another stream length or tolerance; None leaves them."""
-        if length is None and tolerance is None:
+    def with_streams(
+        self, length: int | None, tolerance: float | None, margin: int | None = None
+    ) -> Artefact:
+        """The artefact run with another stream length, tolerance or margin; None leaves them."""
+        if length is None and tolerance is None and margin is None:
             return self
-        return replace(self, stream_length=length, tolerance=tolerance)
+        return replace(self, stream_length=length, tolerance=tolerance, margin=margin)
 
     @cached_property
     def _compiled(self) -> Program:
@@ -136,7 +139,7 @@ class Artefact:
         """What it computes."""
         from mapping.streams import with_run_time
 
-        return with_run_time(self._compiled, self.stream_length, self.tolerance)
+        return with_run_time(self._compiled, self.stream_length, self.tolerance, self.margin)
 
     @cached_property
     def mapped(self) -> Mapped:

@@ -34,8 +34,8 @@ class Evaluation:
     confusion : [label][decision] counts of the golden model. clock_mhz : of `latency_us`.
     streams : by stochastic layer {"length", "mean"}: the bits of a stream, and how many of them
     a sum took in the mean, which early termination shortens. stream_curve : the same data at all
-    stream lengths (codesign/stream_curve.py). stream_length, tolerance : as asked for, None is what
-    it was compiled with.
+    stream lengths (codesign/stream_curve.py). stream_length, tolerance, margin : as asked for,
+    None is what it was compiled with.
     """
 
     accuracy: dict[str, float | None]
@@ -63,6 +63,7 @@ class Evaluation:
     stream_curve: list[dict[str, Any]] = field(default_factory=list)
     stream_length: int | None = None
     tolerance: float | None = None
+    margin: int | None = None
 
     @property
     def passed(self) -> bool:
@@ -109,13 +110,14 @@ def evaluate(
     float: bool = True,
     stream_length: int | None = None,
     tolerance: float | None = None,
+    margin: int | None = None,
     progress: Any = None,
 ) -> Evaluation:
     """Runs labelled data; the outcome is also put into the artefact's report.
 
     samples : only the first so many. rtl, float : whether to run these too. stream_length,
-    tolerance : of stochastic layers, instead of those it was compiled with. progress : called with
-    a text; its `count`, if it has one, with samples done and samples.
+    tolerance, margin : of stochastic layers, instead of those it was compiled with. progress :
+    called with a text; its `count`, if it has one, with samples done and samples.
     """
     from sim.stimulus import quantise_inputs
 
@@ -124,7 +126,7 @@ def evaluate(
         say(f"reading {stimulus}")
         stimulus = read_input(artefact, stimulus)
     stimulus = _cut(stimulus, samples)
-    artefact = artefact.with_streams(stream_length, tolerance)
+    artefact = artefact.with_streams(stream_length, tolerance, margin)
     program = artefact.program
     events = quantise_inputs(program, stimulus)
     run = Models(artefact, stimulus, events)
@@ -164,6 +166,7 @@ def evaluate(
         stream_curve=length_curve(program, stimulus, events, say),
         stream_length=stream_length,
         tolerance=tolerance,
+        margin=margin,
     )
     shown = int(np.argmax(stimulus.lengths > 0))
     drawn = raster(

@@ -97,13 +97,14 @@ def simulate(
     backend: str = "golden",
     stream_length: int | None = None,
     tolerance: float | None = None,
+    margin: int | None = None,
     progress: Any = None,
 ) -> Simulation:
     """Runs a stimulus; writes `out` (.npz) if given.
 
-    backend : "golden", "rtl" or "float". stream_length, tolerance : of stochastic layers, instead
-    of those that it was compiled with. progress : called with a text; its `count`, if it has
-    one, with samples done and samples.
+    backend : "golden", "rtl" or "float". stream_length, tolerance, margin : of stochastic
+    layers, instead of those that it was compiled with. progress : called with a text; its
+    `count`, if it has one, with samples done and samples.
     """
     from sim.stimulus import quantise_inputs, write_outputs
 
@@ -111,7 +112,7 @@ def simulate(
         raise UserError(f"backend: must be one of {', '.join(BACKENDS)}, not {backend!r}")
     say = progress or (lambda text: None)
     count = getattr(progress, "count", lambda done, total: None)
-    artefact = artefact.with_streams(stream_length, tolerance)
+    artefact = artefact.with_streams(stream_length, tolerance, margin)
     if out is not None:
         _ready(Path(out))
     if isinstance(stimulus, str | Path):

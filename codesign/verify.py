@@ -23,15 +23,16 @@ def verify(
     waveforms: Path | str | None = None,
     stream_length: int | None = None,
     tolerance: float | None = None,
+    margin: int | None = None,
     progress: Any = None,
     **options: Any,
 ) -> Verification:
     """Bit-exact check of an artefact.
 
     stimulus : None is seeded random input. waveforms : folder for a waveform of the first
-    mismatch. stream_length, tolerance : of stochastic layers, instead of those that it was compiled
-    with; the testbench, whose vectors belong to the latter, is then left out. options : `steps`,
-    `samples`, `sample`, `seed`, `stalls`, `cocotb` of `sim.verify.verify`.
+    mismatch. stream_length, tolerance, margin : of stochastic layers, instead of those that it was
+    compiled with; the testbench, whose vectors belong to the latter, is then left out. options :
+    `steps`, `samples`, `sample`, `seed`, `stalls`, `cocotb` of `sim.verify.verify`.
     """
     from sim.verify import verify as run
 
@@ -43,10 +44,10 @@ def verify(
         words += ["--input", str(stimulus)]
         shown += ["--input", Path(stimulus).name]
         stimulus = read_input(artefact, stimulus)
-    given = _options({"stream-length": stream_length, "tolerance": tolerance})
+    given = _options({"stream-length": stream_length, "tolerance": tolerance, "margin": margin})
     words += given
     shown += given
-    artefact = artefact.with_streams(stream_length, tolerance)
+    artefact = artefact.with_streams(stream_length, tolerance, margin)
     if given:
         options["cocotb"] = False
     say("mapping")

@@ -32,6 +32,7 @@ PROJECTION: Keys = {
     "source": str, "target": str, "weight_bits": int, "exponent": int, "delay": int, "node": str,
 }  # fmt: skip
 #: Keys that stand only where they say something.
+OPTIONAL_DENDRITES = ("margin",)
 OPTIONAL: dict[str, Keys] = {"populations": {"dendrites": dict}, "projections": {"port": str}}
 
 
@@ -69,7 +70,8 @@ def _dendrites(where: str, thing: dict[str, Any], found: list[str]) -> None:
     types = {"int": int, "bool": bool, "str": str}
     keys: Keys = {f.name: types[str(f.type)] for f in fields(params)}
     values = {key: value for key, value in thing.items() if key != "kind"}
-    if _keys(where, values, keys, found):
+    optional: Keys = {key: keys.pop(key) for key in OPTIONAL_DENDRITES if key in keys}
+    if _keys(where, values, keys, found, optional):
         try:
             params(**values)
         except ValueError as error:

@@ -12,8 +12,10 @@ __all__ = ["BY_LAYER", "Quantisation", "Width", "weight_width"]
 
 Width = int | str
 GENERATORS = ("sobol", "lfsr")
+#: Last places, at most, that a margin has.
+MOST_MARGIN = 255
 #: Settings that name layers.
-BY_LAYER = ("engine", "stream_length", "generator", "generators", "tolerance")
+BY_LAYER = ("engine", "stream_length", "generator", "generators", "tolerance", "margin")
 
 
 def weight_width(width: Width) -> tuple[int, bool]:
@@ -46,7 +48,7 @@ class Quantisation:
     graded : whether inputs carry real values; None: they do if the calibration data is not 0/1.
     readout : how a decision is read; None: "count" for spiking outputs, else "last".
     engine : how layers sum their weighted input: "event" (exactly, event by event) or "stochastic"
-        (by bit-streams, hdl/params/sc/dense.py). This and the next four: one for all layers, or a
+        (by bit-streams, hdl/params/sc/dense.py). This and the next five: one for all layers, or a
         dict from the names of layers, or of the nodes that feed them, "*" for the others.
     stream_length : bits of a stream, a power of two up to 65536; None: mapping/streams.py's rule.
     generator : of the random numbers, "sobol" (low discrepancy) or "lfsr".
@@ -54,7 +56,11 @@ class Quantisation:
     tolerance : early termination: a sum is done when a doubling of its streams changed it by no
         more than this share of the largest product that the streams can express (2**q weight
         units, times the largest value of graded inputs); None: never.
-    first_length : with it, bits that every sum takes at least, a power of two in 2..65536.
+    margin : early termination of spiking layers, 0..255: a sum is done when it is more than this
+        many last places of its stream away from the sum at which the neuron just spikes; None:
+        never, and no hardware for it.
+    first_length : bits that a sum takes at least before a tolerance ends it, a power of two in
+        2..65536; half as many before a margin does.
     """
 
     weight_bits: Width | dict[str, Width] = 8
@@ -73,6 +79,7 @@ class Quantisation:
     generator: str | dict[str, str] = "sobol"
     generators: int | dict[str, int] = 1
     tolerance: float | dict[str, float] | None = None
+    margin: int | dict[str, int] | None = None
     first_length: int = 8
 
     def __post_init__(self) -> None:
@@ -135,6 +142,12 @@ class Quantisation:
             if value is not None and not (number and 0 <= value < float("inf")):
                 raise UserError(
                     f"tolerance: must be a number of at least 0, not {value!r}; change the setting"
+                )
+        for value in values("margin"):
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if value is not None and not (whole and 0 <= value <= MOST_MARGIN):
+                raise UserError(
+                    f"margin: must be in 0..{MOST_MARGIN}, not {value!r}; change the setting"
                 )
 
     def named(self, setting: str, names: Iterable[str]) -> bool:

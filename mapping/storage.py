@@ -1,9 +1,10 @@
 """A Program on disk: program.json and arrays.npz in one directory.
 
 The JSON holds everything but arrays, with sorted keys and the SHA-256 of arrays.npz; "dendrites"
-of a population and "port" of a projection stand there only where they are set. The arrays
-are named by position ("population.0.bias", "projection.2.weights"), stored uncompressed with a
-fixed time stamp and in the narrowest signed integers that hold them: same Program, same bytes.
+of a population, their "margin" and "port" of a projection stand there only where they are set. The
+arrays are named by position ("population.0.bias", "projection.2.weights"), stored uncompressed
+with a fixed time stamp and in the narrowest signed integers that hold them: same Program, same
+bytes.
 Loading takes nothing on trust: keys, types, shapes, member sizes and every rule of the Program
 are checked before use, pickles are refused, and all problems come in one error.
 """
@@ -47,6 +48,8 @@ def _population(population: Population) -> dict[str, Any]:
     if dendrites is not None:
         kind = next(name for name, params in DENDRITES.items() if isinstance(dendrites, params))
         document["dendrites"] = {"kind": kind, **dataclasses.asdict(dendrites)}
+        if document["dendrites"].get("margin") == -1:
+            del document["dendrites"]["margin"]
     return document
 
 

@@ -95,12 +95,14 @@ def _streams(program: Program, p: Population, names: Iterable[str], settings: Qu
             }
         )
     tolerance = settings.choice("tolerance", names)
+    margin = settings.choice("margin", names)
     return Streams(
         weight_bits=q,
         value_bits=value,
         source_bits=bits,
         log2_length=length.bit_length() - 1,
         tolerance=_steps(tolerance, q + value),
+        margin=-1 if margin is None else int(margin),
         first=int(settings.first_length).bit_length() - 2,
         generator=generator,
         generators=int(settings.choice("generators", names)),
@@ -146,22 +148,34 @@ def _check_length(length: int, streams: Iterable[Streams]) -> None:
 
 
 def with_run_time(
-    program: Program, length: int | None = None, tolerance: float | None = None
+    program: Program,
+    length: int | None = None,
+    tolerance: float | None = None,
+    margin: int | None = None,
 ) -> Program:
-    """The Program with another stream length and tolerance in all stochastic populations.
+    """The Program with another stream length, tolerance and margin in stochastic populations.
 
     What hardware does when its control words are written. length : None leaves it; where it is
     longer than a population's source, the full period is taken. tolerance : None leaves it, below
-    0 is no early termination. UserError if there is nothing to set or the length is too long.
+    0 is no early termination. margin : None leaves it, below 0 is no termination by it; it holds
+    for populations that have one. UserError if there is nothing to set, the length is too long, or
+    no population has a margin.
     """
-    if length is None and tolerance is None:
+    if length is None and tolerance is None and margin is None:
         return program
     made = {p.name: p.dendrites for p in program.populations if isinstance(p.dendrites, Streams)}
     if not made:
         raise UserError(
-            f"{program.name}: no layer is stochastic, so there is no stream length or tolerance to "
-            "set; compile it with --engine stochastic"
+            f"{program.name}: no layer is stochastic, so there is no stream length, tolerance or "
+            "margin to set; compile it with --engine stochastic"
         )
+    if margin is not None:
+        Quantisation(margin=None if margin < 0 else margin)
+        if margin >= 0 and all(s.margin < 0 for s in made.values()):
+            raise UserError(
+                f"{program.name}: no layer has a margin in hardware, so there is none to set; "
+                "compile it with --margin"
+            )
     if length is not None:
         Quantisation(stream_length=length)
         _check_length(length, made.values())
@@ -170,6 +184,8 @@ def with_run_time(
             made[name] = s = replace(s, log2_length=min(length.bit_length() - 1, s.source_bits))
         if tolerance is not None:
             steps = _steps(None if tolerance < 0 else tolerance, s.weight_bits + s.value_bits)
-            made[name] = replace(s, tolerance=steps)
+            made[name] = s = replace(s, tolerance=steps)
+        if margin is not None and s.margin >= 0:
+            made[name] = replace(s, margin=max(margin, -1))
     populations = [replace(p, dendrites=made.get(p.name, p.dendrites)) for p in program.populations]
     return replace(program, populations=tuple(populations))

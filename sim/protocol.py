@@ -124,7 +124,7 @@ def encode(
     """Words (uint64) for a stimulus [steps, inputs] or [samples, steps, inputs].
 
     With `load`, the words that fill the memories stand first; with `control`, those that set
-    stream length and tolerance of stochastic cores to the Program's.
+    stream length, tolerance and margin of stochastic cores to the Program's.
     """
     return encode_batch(mapped, inputs, clear=clear, load=load, control=control, probe=probe)[0]
 

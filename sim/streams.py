@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from hdl.params.neuron import Emit
+from hdl.params.neuron import Emit, Reset
 from hdl.params.sc.dense import Streams
 from mapping.program import Population, Program
 from mapping.streams import relative_tolerance
-from sim.golden.network import Golden
+from sim.golden.network import Golden, State
 from sim.golden.sc.dense import chosen, sums
 
 __all__ = ["StreamError", "stream_errors"]
@@ -30,7 +30,8 @@ class StreamError:
     node : the layer. stream_length, generator, generators : of its streams.
     full_period : the longest stream; what it computes is exact with Sobol's numbers, unless that
         needs more than 2**16 bits.
-    tolerance : of early termination, in largest products; None: never.
+    tolerance : of early termination, in largest products; None: never. margin : in last places of a
+        stream, of neurons that spike; None: never.
     mean_length : mean bits of a stream that a sum took.
     rms_drive : root mean square of the exact weighted input of a step, in the layer's real units.
     rms_error : that of the difference between stochastic and exact input.
@@ -45,6 +46,7 @@ class StreamError:
     generator: str
     generators: int
     tolerance: float | None
+    margin: int | None
     mean_length: float
     rms_drive: float
     rms_error: float
@@ -66,23 +68,37 @@ def _inputs(program: Program, name: str) -> Iterator[tuple[int, np.ndarray]]:
             yield q.delay, matrix
 
 
-def _one(program: Program, p: Population, values: np.ndarray, weights: np.ndarray) -> StreamError:
-    """`values` [steps, sources] are what one layer was sent, `weights` [sources, neurons]."""
+def _distance(program: Program, p: Population, state: State) -> np.ndarray:
+    """What the shifted inputs must exceed for a spike, given the state before an update."""
+    f, widths = p.fields, program.formats
+    half = 1 << (widths.decay_bits - 1)
+    rest = ((state.membrane * f["membrane_decay"] + half) >> widths.decay_bits) + f["bias"]
+    if widths.current_bits:
+        rest += (state.current * f["current_decay"] + half) >> widths.decay_bits
+    delayed = (f["reset"] == Reset.DELAYED) & (state.membrane > f["threshold"])
+    return f["threshold"] - rest + f["reset_value"] * delayed
+
+
+def _one(program: Program, p: Population, values: np.ndarray, weights: np.ndarray,
+         distance: np.ndarray) -> StreamError:  # fmt: skip
+    """`values` [steps, sources] are what one layer was sent, `weights` [sources, neurons],
+    `distance` [steps, neurons] what its neurons lacked."""
     streams = p.dendrites
     assert isinstance(streams, Streams)
+    spiking = p.fields["emit"] == Emit.SPIKE
     unit = p.membrane_scale * 2.0 ** p.fields["shift"]
     wrong = right = bits = 0.0
     size = max(1, BLOCK // max(weights.shape))
     for first in range(0, len(values), size):
         part = values[first : first + size]
         exact = part @ weights
-        found, k = chosen(streams, sums(streams, weights, part))
+        every, far = sums(streams, weights, part), distance[first : first + size]
+        found, k = chosen(streams, every, far, p.fields["shift"], spiking)
         wrong += float((((found - exact) * unit) ** 2).sum())
         right += float(((exact * unit) ** 2).sum())
         bits += float((1 << k).sum())
     count = max(len(values) * p.size, 1)
     error, drive = float(np.sqrt(wrong / count)), float(np.sqrt(right / count))
-    spiking = p.fields["emit"] == Emit.SPIKE
     far = np.abs(p.fields["threshold"] * p.membrane_scale)[spiking]
     return StreamError(
         node=p.name,
@@ -91,6 +107,7 @@ def _one(program: Program, p: Population, values: np.ndarray, weights: np.ndarra
         generator=streams.generator,
         generators=streams.generators,
         tolerance=relative_tolerance(streams),
+        margin=None if streams.margin < 0 else streams.margin,
         mean_length=bits / count,
         rms_drive=drive,
         rms_error=error,
@@ -112,7 +129,9 @@ def stream_errors(
     ends = np.full(samples, events.shape[1]) if lengths is None else np.asarray(lengths)[:samples]
     ends = np.minimum(ends, events.shape[1])
     everything = replace(program, outputs=tuple(p.name for p in program.populations))
-    sent = Golden(everything).run(events, ends).outputs
+    any_margin = any(isinstance(p.dendrites, Streams) and p.dendrites.margin >= 0 for p in layers)
+    ran = Golden(everything).run(events, ends, record_state=any_margin)
+    sent = ran.outputs
     valid = np.arange(events.shape[1]) < ends[:, None]
     emitted: dict[str, np.ndarray] = {}
     for whole, things in ((events, program.inputs), (sent, program.populations)):
@@ -128,5 +147,9 @@ def stream_errors(
             x = emitted[name]
             values.append(np.pad(x, ((0, 0), (delay, 0), (0, 0)))[:, : x.shape[1]][valid])
             weights.append(matrix)
-        found.append(_one(program, p, np.concatenate(values, 1), np.concatenate(weights)))
+        distance = np.zeros((len(values[0]), p.size), np.int64)  # where nobody asks for it
+        if ran.state is not None:
+            before = [np.pad(x, ((0, 0), (1, 0), (0, 0)))[:, :-1][valid] for x in ran.state[p.name]]
+            distance = _distance(program, p, State(*before))
+        found.append(_one(program, p, np.concatenate(values, 1), np.concatenate(weights), distance))
     return found

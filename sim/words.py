@@ -111,7 +111,7 @@ def load_words(mapped: Mapped) -> np.ndarray:
 
 
 def control_words(mapped: Mapped) -> np.ndarray:
-    """Words that give every stochastic core the stream length and tolerance of the Program."""
+    """Words that give every stochastic core the Program's stream length, tolerance and margin."""
     parts = []
     for tile, core in cores(mapped):
         if not isinstance(core.dendrites, DenseParams):
@@ -119,7 +119,7 @@ def control_words(mapped: Mapped) -> np.ndarray:
         name = next(name for name, (where, _) in mapped.slots.items() if tile in where)
         streams = mapped.program.population(name).dendrites
         assert isinstance(streams, Streams)
-        item = core.dendrites.control(streams.log2_length, streams.tolerance)
+        item = core.dendrites.control(streams.log2_length, streams.tolerance, streams.margin)
         stream = [select(Memory.CONTROL), *_bodies(mapped, core, Memory.CONTROL, [item]).flat]
         parts.append(config_words(mapped, tile, u64(stream)))
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)

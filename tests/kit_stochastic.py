@@ -46,7 +46,7 @@ def stochastic(program: Program, names: tuple[str, ...] | None = None, **setting
 
 def stochastic_program(seed: int, sizes=(12, 16, 10, 4), **options) -> Program:
     """`random_program`, about half of its populations stochastic with settings of their own."""
-    rng = np.random.default_rng(seed)
+    rng, margins = np.random.default_rng(seed), np.random.default_rng([seed, 5])
     program = random_program(rng, sizes, **options)
     names = [p.name for p in program.populations if rng.integers(4)]
     for name in names or [program.populations[0].name]:
@@ -58,6 +58,7 @@ def stochastic_program(seed: int, sizes=(12, 16, 10, 4), **options) -> Program:
             generator=str(rng.choice(["sobol", "sobol", "lfsr"])),
             generators=int(rng.choice([1, 1, 2, 4])),
             tolerance=int(rng.choice([-1, -1, 0, 3, 20])),
+            margin=int(margins.choice([-1, -1, 0, 1, 4])),
             first=int(rng.integers(0, 4)),
             seed=int(rng.integers(1000)),
         )

@@ -29,6 +29,16 @@ PROGRAMS = [
     (49, (20, 11, 5), {"weight_bits": 2}, {"cores": 2, "lanes": 1, "stream_lanes": 4}),
 ]
 
+#: Stream length, tolerance, margin. The last two differ in the margin alone.
+RUN_TIME = (
+    (4, None, None),
+    (None, 0.2, 0),
+    (2, -1, None),
+    (None, -1, 7),
+    (None, -1, -1),
+    (None, -1, 0),
+)
+
 
 def agree(built, program, inputs, lengths, stalls, load=False):
     """Outputs and all final states of the RTL are golden's."""
@@ -38,6 +48,8 @@ def agree(built, program, inputs, lengths, stalls, load=False):
     np.testing.assert_array_equal(result.outputs, golden.outputs)
     for name, state in golden.final.items():
         np.testing.assert_array_equal(result.final[name]["membrane"], state.membrane, name)
+        if program.formats.current_bits:
+            np.testing.assert_array_equal(result.final[name]["current"], state.current, name)
     return golden
 
 
@@ -49,10 +61,13 @@ def test_stochastic_fabrics(seed, sizes, options, target, tmp_path):
     lengths = np.array([8, 1, 8, 5])
     for stalls in STALLS:
         built.check(inputs, lengths=lengths, stalls=stalls, where=f"{seed}")
-    for length, tolerance in ((4, None), (None, 0.2), (2, -1)):
-        changed = with_run_time(program, length, tolerance)
+    bits = []
+    for change in RUN_TIME:
+        changed = with_run_time(program, *change)
         built.rtl.mapped = replace(built.mapped, program=changed)
-        agree(built, changed, inputs, lengths, STALLS[1])
+        golden = agree(built, changed, inputs, lengths, STALLS[1])
+        bits.append(sum(int(used.sum()) for used in golden.stream_bits.values()))
+    assert bits[-1] < bits[-2], "no sum was decided early"
 
 
 def test_memories_are_loaded_through_the_host(tmp_path):
@@ -84,10 +99,14 @@ def decided(program, test):
 
 
 def test_digits_by_streams(tmp_path):
-    """Streams of 4 bits decide like exact sums within a point; 8 bits are the full period."""
+    """Streams of 4 bits decide like exact sums within a point; 8 bits are the full period.
+
+    With a margin of one last place 2.2 bits decide like exact sums within half a point.
+    """
     _, exact, test = load("digits")
     event_driven = (decided(exact, test) == test.labels).mean()
-    settings, program, _ = load("digits", engine="stochastic", cores=2)
+    settings, early, _ = load("digits", engine="stochastic", cores=2, margin=1, first_length=4)
+    program = with_run_time(early, margin=-1)
     streams = [p.dendrites for p in program.populations]
     assert [1 << s.log2_length for s in streams] == [8, 8]
     assert (decided(program, test) == decided(exact, test)).all()
@@ -95,18 +114,21 @@ def test_digits_by_streams(tmp_path):
         length: (decided(with_run_time(program, length), test) == test.labels).mean()
         for length in (1, 2, 4)
     }
+    assert (decided(early, test) == test.labels).mean() >= event_driven - 0.005
+    used = Golden(early).run(quantise_inputs(early, test), test.lengths).stream_bits.values()
+    sums = test.lengths.sum() * sum(p.size for p in early.populations)
+    assert 2 < sum(bits.sum() for bits in used) / sums < 2.5
     assert abs(accuracy[4] - event_driven) <= 0.01
     assert abs(accuracy[2] - event_driven) <= 0.02
     assert accuracy[1] < event_driven - 0.1
-    mapped = map_program(program, settings.target)
+    mapped = map_program(early, settings.target)
     fabric = Fabric(mapped.mesh, mapped.host, mapped.images)
     for name, text in emit_verilog(fabric, "nervure").items():
         (tmp_path / name).write_text(text)
     rtl = Rtl(mapped, sorted(tmp_path.iterdir()), optimise=False)
     chosen = np.linspace(0, test.samples - 1, 8).astype(int)
     inputs, lengths = quantise_inputs(program, test)[chosen], test.lengths[chosen]
-    for length in (4, 8):
-        changed = with_run_time(program, length)
+    for changed in (with_run_time(program, 4), program, early):
         rtl.mapped = replace(mapped, program=changed)
         golden = Golden(changed).run(inputs, lengths)
         found = rtl.run(inputs, lengths, probe=True, stalls=STALLS[1])

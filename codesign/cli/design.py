@@ -118,6 +118,10 @@ def compile_(
     tolerance: Annotated[
         float | None, typer.Option(help="Early termination of streams, in largest products.")
     ] = None,
+    margin: Annotated[
+        int | None,
+        typer.Option(help="Streams end once a spike is certain by so many last places, 0 to 255."),
+    ] = None,
     first_length: Annotated[
         int | None, typer.Option(help="Bits before a stream may end early, 2**k.")
     ] = None,
@@ -151,10 +155,11 @@ def compile_(
         "payload_bits": payload_bits, "fraction_bits": fraction_bits, "graded": graded,
         "readout": readout, "engine": engine, "stream_length": stream_length,
         "generator": generator, "generators": generators, "tolerance": tolerance,
-        "first_length": first_length, "stream_lanes": stream_lanes, "cores": cores, "lanes": lanes,
-        "update_lanes": update_lanes, "index": index, "neurons": neurons,
-        "synapse_bits": synapse_bits, "axons": axons, "routes": routes, "width": width,
-        "height": height, "interval": interval, "seed": seed, "calibration": calibration,
+        "margin": margin, "first_length": first_length, "stream_lanes": stream_lanes,
+        "cores": cores, "lanes": lanes, "update_lanes": update_lanes, "index": index,
+        "neurons": neurons, "synapse_bits": synapse_bits, "axons": axons, "routes": routes,
+        "width": width, "height": height, "interval": interval, "seed": seed,
+        "calibration": calibration,
     }  # fmt: skip
     terminal = Terminal(json=json, quiet=quiet)
     with terminal.work() as work:

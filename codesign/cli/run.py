@@ -23,6 +23,10 @@ Tolerance = Annotated[
     float | None,
     typer.Option(help="Early termination of streams, in largest products; -1: none."),
 ]
+Margin = Annotated[
+    int | None,
+    typer.Option(help="Streams end once a spike is certain by so many last places; -1: never."),
+]
 
 
 def simulate(
@@ -36,6 +40,7 @@ def simulate(
     ] = "golden",
     stream_length: StreamLength = None,
     tolerance: Tolerance = None,
+    margin: Margin = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -52,7 +57,7 @@ def simulate(
 
         done = run(
             Artefact.open(directory), input, out, backend=backend, stream_length=stream_length,
-            tolerance=tolerance, progress=work,
+            tolerance=tolerance, margin=margin, progress=work,
         )  # fmt: skip
     terminal.result(done.to_json())
     if not json:
@@ -77,6 +82,7 @@ def verify(
     ] = None,
     stream_length: StreamLength = None,
     tolerance: Tolerance = None,
+    margin: Margin = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -96,7 +102,7 @@ def verify(
         found = run(
             artefact, input, steps=steps, samples=samples, sample=sample, seed=seed,
             stalls=not no_stalls, cocotb=not no_cocotb, waveforms=waves,
-            stream_length=stream_length, tolerance=tolerance, progress=work,
+            stream_length=stream_length, tolerance=tolerance, margin=margin, progress=work,
         )  # fmt: skip
         write_report(artefact)
     terminal.result(found.to_json())
@@ -118,6 +124,7 @@ def evaluate(
     no_float: Annotated[bool, typer.Option("--no-float", help="Do not run the model.")] = False,
     stream_length: StreamLength = None,
     tolerance: Tolerance = None,
+    margin: Margin = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -136,7 +143,7 @@ def evaluate(
         artefact = Artefact.open(directory)
         found = run(
             artefact, input, samples=samples, rtl=not no_rtl, float=not no_float,
-            stream_length=stream_length, tolerance=tolerance, progress=work,
+            stream_length=stream_length, tolerance=tolerance, margin=margin, progress=work,
         )  # fmt: skip
         write_report(artefact)
     terminal.result(found.to_json())

@@ -125,13 +125,13 @@ def _streams(layers: list[dict[str, Any]]) -> list[Any]:
         return []
     rows = [
         [s["node"], s["generator"], s["generators"], s["stream_length"], s["full_period"],
-         s["tolerance"], s["mean_length"], s["rms_drive"], s["rms_error"], s["relative_error"],
-         s["threshold_share"]]
+         s["tolerance"], s.get("margin"), s["mean_length"], s["rms_drive"], s["rms_error"],
+         s["relative_error"], s["threshold_share"]]
         for s in layers
     ]  # fmt: skip
-    names = ["layer", "generator", "of them", "bits", "exact at", "tolerance", "bits used",
-             "rms input", "rms error", "error/input", "error/threshold"]  # fmt: skip
-    return ["", table("Streams", names, rows, "llrrrrrrrrr")]
+    names = ["layer", "generator", "of them", "bits", "exact at", "tolerance", "margin",
+             "bits used", "rms input", "rms error", "error/input", "error/threshold"]  # fmt: skip
+    return ["", table("Streams", names, rows, "llrrrrrrrrrr")]
 
 
 def board_list(found: list[Board]) -> list[Any]:

@@ -141,7 +141,7 @@ def _commands(name: str, report: dict[str, Any]) -> list[dict[str, str]]:
         line = f"nervure evaluate {name} --input {evaluation['source']}"
         line += f" --samples {evaluation['samples']}"
         line += " --no-rtl" if evaluation["mismatches"] is None else ""
-        for option in ("stream_length", "tolerance"):
+        for option in ("stream_length", "tolerance", "margin"):
             if evaluation.get(option) is not None:
                 line += f" --{option.replace('_', '-')} {evaluation[option]:g}"
         state = "done"

@@ -12,6 +12,7 @@ __all__ = [
     "dendrites_signature",
     "emission_layout",
     "event_layout",
+    "lead_layout",
     "step_signature",
     "word_layout",
 ]
@@ -37,6 +38,12 @@ def word_layout(p: CoreParams) -> data.StructLayout:
             "value": integer(p.payload_bits),
         }
     )
+
+
+def lead_layout(p: CoreParams) -> data.StructLayout:
+    """What a neuron would do without input (hdl/params/sc/dense.py): lead, f, emits SPIKE."""
+    bits = max(p.membrane_bits, p.current_bits) + 3
+    return data.StructLayout({"lead": signed(bits), "shift": p.field_bits("shift"), "spikes": 1})
 
 
 def step_signature(levels: int) -> wiring.Signature:
@@ -75,7 +82,10 @@ def dendrites_signature(p: CoreParams, config: ConfigPort) -> wiring.Signature:
         of a range of its slots.
     take : take the sum of `update_lanes` neurons of group `group`, the `part`-th of the group.
     sums : these sums, 2 cycles later. Taken sums are forgotten.
+    lead : only if the dendrites `decide`: of the neuron whose sum is taken next. There 7 cycles
+        after `start`, or 7 cycles after the sum before it was taken, until its own sum is taken.
     """
+    decides = p.dendrites is not None and p.dendrites.decides
     return wiring.Signature(
         {
             "i": In(stream.Signature(event_layout(p))),
@@ -90,4 +100,5 @@ def dendrites_signature(p: CoreParams, config: ConfigPort) -> wiring.Signature:
             "part": In(bits_for(p.lanes // p.update_lanes)),
             "sums": Out(data.ArrayLayout(signed(p.acc_bits), p.update_lanes)),
         }
+        | ({"lead": In(lead_layout(p))} if decides else {})
     )

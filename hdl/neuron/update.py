@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.arithmetic import integer, saturate, scaled_sum, times
 from hdl.neuron.fields import Fields
+from hdl.neuron.ports import lead_layout
 from hdl.params.neuron import CoreParams, Emit, Reset, bits_for
 
 __all__ = ["NeuronUpdate", "record_layout", "state_layout"]
@@ -46,11 +47,14 @@ class NeuronUpdate(wiring.Component):
         members if all fields are shared.
     new_state : state after the update, `latency` cycles later.
     emits : it may send: it spiked, or it sends a value.
+    lead : only if the dendrites `decide`: what the neuron would do without input, 3 cycles later,
+        for a neuron that stays at the inputs until then.
     """
 
     def __init__(self, params: CoreParams):
         p = self.params = params
         self.latency = 4 if p.current_bits else 3
+        self.decides = p.dendrites is not None and p.dendrites.decides
         super().__init__(
             {
                 "state": In(state_layout(p)),
@@ -60,6 +64,7 @@ class NeuronUpdate(wiring.Component):
                 "new_state": Out(state_layout(p)),
                 "emits": Out(1),
             }
+            | ({"lead": Out(lead_layout(p))} if self.decides else {})
         )
 
     def elaborate(self, platform):
@@ -80,7 +85,8 @@ class NeuronUpdate(wiring.Component):
         extra = field(1, "bias")
         if fields.may_be("reset", Reset.DELAYED):
             late = (field(0, "reset") == Reset.DELAYED) & (membrane > field(0, "threshold"))
-            extra = extra - Mux(register("late", late), field(1, "reset_value"), 0)
+            late_1 = register("late", late)
+            extra = extra - Mux(late_1, field(1, "reset_value"), 0)
 
         # Add.
         stage = 1
@@ -98,6 +104,25 @@ class NeuronUpdate(wiring.Component):
             total = scaled_sum(decayed, p.decay_bits, drive + extra)
         potential = register("potential", saturate(total, p.membrane_bits))
         stage += 1
+
+        if self.decides:
+            # Without a current, `extra` is not used here: what adds it above stays one adder.
+            offset = -field(0, "threshold")
+            if not p.current_bits:
+                offset = offset + field(0, "bias")
+            if not isinstance(offset, int):
+                offset = register("offset", offset)
+            if p.current_bits:
+                lead = rest + register("faded_offset", scaled_sum(faded, p.decay_bits, offset))
+            else:
+                lead = register("rest", scaled_sum(decayed, p.decay_bits, offset))
+                if fields.may_be("reset", Reset.DELAYED):
+                    lead = lead - register("late_held", Mux(late_1, field(1, "reset_value"), 0))
+            m.d.comb += [
+                self.lead.lead.eq(register("lead_held", lead)),
+                self.lead.shift.eq(field(0, "shift")),
+                self.lead.spikes.eq(field(0, "emit") == Emit.SPIKE),
+            ]
 
         # Compare and reset.
         spike = (field(stage, "emit") == Emit.SPIKE) & (potential > field(stage, "threshold"))

@@ -35,6 +35,11 @@ class DendritesParams:
     at most one event between two updates; an update forgets the events, and so does a clear.
     """
 
+    @property
+    def decides(self) -> bool:
+        """Whether the dendrites look at how far a neuron is from its threshold."""
+        return False
+
     def items(self, slots: int, axons: int) -> dict[Memory, tuple[int, int]]:
         """Memories of the dendrites that can be written: (number of items, bits of an item)."""
         raise NotImplementedError

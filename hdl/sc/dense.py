@@ -9,7 +9,7 @@ from hdl.memory import registered
 from hdl.neuron.ports import ConfigPort, dendrites_signature
 from hdl.params.dendrites import Memory
 from hdl.params.neuron import CoreParams, bits_for
-from hdl.params.sc.dense import LENGTH_BITS, TOLERANCE_BITS, DenseParams
+from hdl.params.sc.dense import LENGTH_BITS, MARGIN_BITS, TOLERANCE_BITS, DenseParams
 from hdl.sc.dense_input import DenseInput
 from hdl.sc.dense_planes import DensePlanes
 from hdl.sc.dense_sums import TAG, DenseSums, scale_range, sums_latency
@@ -76,6 +76,8 @@ class DenseDendrites(wiring.Component):
             sums.begin.eq(begin),
             self.sums[0].eq(sums.sum),
         ]
+        if d.decides:
+            m.d.comb += sums.lead.eq(self.lead)
         first_span, chunks = self._control(m, sums)
 
         # The sequence: slots; in a slot chunks of the streams; in a chunk the tiles on the list; in
@@ -170,23 +172,29 @@ class DenseDendrites(wiring.Component):
         return m
 
     def _control(self, m, sums):
-        """Length and tolerance; returns (span of a sum's first chunk, chunks after it).
+        """Length, tolerance and margin; returns (span of a sum's first chunk, chunks after it).
 
-        Both hold for a whole pass.
+        All hold for a whole pass.
         """
         d, s = self.dense, self.dense.streams
-        image = self.images.get(Memory.CONTROL) or [d.control(s.log2_length, s.tolerance)]
+        image = self.images.get(Memory.CONTROL) or [d.control(s.log2_length, s.tolerance, s.margin)]
         length = Signal(LENGTH_BITS, init=image[0] & ((1 << LENGTH_BITS) - 1))
-        above = Signal(TOLERANCE_BITS, init=image[0] >> LENGTH_BITS)  # tolerance + 1
+        high = image[0] >> LENGTH_BITS
+        above = Signal(TOLERANCE_BITS, init=high & ((1 << TOLERANCE_BITS) - 1))  # tolerance + 1
+        fields = [length, above]
+        if d.decides:
+            margin = Signal(MARGIN_BITS, init=high >> TOLERANCE_BITS)  # margin + 1
+            fields.append(margin)
         with m.If(self.config.en & (self.config.memory == Memory.CONTROL)):
-            m.d.sync += Cat(length, above).eq(self.config.data)
+            m.d.sync += Cat(fields).eq(self.config.data)
 
         span, chunks = Signal(s.source_bits), Signal(range(s.source_bits + 1))
         clipped = Signal(range(s.source_bits + 1))
         m.d.comb += clipped.eq(Mux(length > s.source_bits, s.source_bits, length))
         first, further, early = clipped, 0, 0
         if sums.can_stop:
-            early = (above != 0) & (clipped > s.first)
+            stops = (above != 0) | (margin != 0) if d.decides else above != 0
+            early = stops & (clipped > s.first)
             first, further = Mux(early, s.first, clipped), Mux(early, clipped - s.first, 0)
         with m.If(self.start):
             m.d.sync += [
@@ -197,6 +205,12 @@ class DenseDendrites(wiring.Component):
                 sums.tolerance.eq(above[: len(sums.tolerance)] - 1),
                 sums.always.eq(above[len(sums.tolerance) :] != 0),
             ]
+            if d.decides:
+                m.d.sync += [
+                    sums.settles.eq(above != 0),
+                    sums.decides.eq(margin != 0),
+                    sums.margin.eq(margin - 1),
+                ]
         return span, chunks
 
     def _lanes(self, m, events, planes, sums, weights, values, is_sign):

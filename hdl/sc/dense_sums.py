@@ -4,8 +4,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.neuron.ports import lead_layout
 from hdl.params.neuron import CoreParams
-from hdl.params.sc.dense import TOLERANCE_BITS, DenseParams
+from hdl.params.sc.dense import MARGIN_BITS, TOLERANCE_BITS, DenseParams
+from hdl.sc.dense_decide import DenseDecide
 from hdl.sc.popcount import popcount, popcount_latency
 
 __all__ = ["TAG", "DenseSums", "scale_range", "sums_latency", "tolerance_bits"]
@@ -50,6 +52,9 @@ class DenseSums(wiring.Component):
     begin : pulse, a pass begins; `early` to `always` hold until its end.
     early : level, stop when two checks in a row differ by no more than `tolerance`.
     always : level, they never differ by more.
+    settles, decides, margin, lead : only if the core is built with a margin: two such checks end a
+        sum; a check beyond the margin ends it; the margin; of the neuron whose sum is counted
+        (hdl/sc/dense_decide.py).
     scale : shift of the first check's count; each further check has one less.
     done : pulse, in an early termination: the slot's sum is decided, bits on their way are dropped.
     ready : level, a sum is there.
@@ -77,6 +82,16 @@ class DenseSums(wiring.Component):
                 "take": In(1),
                 "sum": Out(signed(params.acc_bits)),
             }
+            | (
+                {
+                    "settles": In(1),
+                    "decides": In(1),
+                    "margin": In(MARGIN_BITS - 1),
+                    "lead": In(lead_layout(params)),
+                }
+                if d.decides
+                else {}
+            )
         )
 
     def elaborate(self, platform):
@@ -108,6 +123,9 @@ class DenseSums(wiring.Component):
         with m.If(adding.valid):
             m.d.sync += count.eq(Mux(adding.first, 0, count) + delta)
         m.d.sync += [check.eq(adding.valid & adding.check & ~self.done), last.eq(adding.last)]
+        if d.decides:
+            # A sum may end at its first check already, and the one behind it comes 2 cycles later.
+            check &= ~self.done
 
         # The count of the last check, scaled in two steps.
         counted, scale, now = Signal.like(count), Signal.like(self.scale), Signal.like(self.scale)
@@ -146,9 +164,21 @@ class DenseSums(wiring.Component):
         comparing, against, final = Signal(), Signal(), Signal()
         deciding, matters, least = Signal(), Signal(), Signal()
         below, above = Signal(), Signal()
+        settled = matters & (self.always | (below & above))
+        if self.dense.decides:
+            m.submodules.decide = decide = DenseDecide(self.params, len(count))
+            m.d.comb += [
+                decide.lead.eq(self.lead),
+                decide.on.eq(self.decides),
+                decide.margin.eq(self.margin),
+                decide.again.eq(again),
+                decide.check.eq(check),
+                decide.count.eq(count),
+            ]
+            settled |= decide.beyond
         m.d.comb += [
             now.eq(Mux(self.early, scale, self.scale)),
-            self.done.eq(deciding & (least | (matters & (self.always | (below & above))))),
+            self.done.eq(deciding & (least | settled)),
         ]
         m.d.sync += [
             difference.eq(count - (counted << 1)),
@@ -168,3 +198,5 @@ class DenseSums(wiring.Component):
                 m.d.sync += [again.eq(1), scale.eq(scale - 1)]
             with m.If(comparing & against):
                 m.d.sync += window.eq(window << 1)
+        if self.dense.decides:
+            m.d.sync += matters.eq(against & self.settles)

@@ -28,8 +28,8 @@ class Dendrites(NamedTuple):
 
     kinds : int64 [populations, COLUMNS], first column EXACT (or like it), STREAMS or HEAD. Then
         of STREAMS: first partial sum, partial sums a neuron, k of the first, tolerance, p + q,
-        entries of the table for one bit of a value; of HEAD: first bit, tokens, dim, causal,
-        score_gain, value_gain, number of the head.
+        entries of the table for one bit of a value, margin; of HEAD: first bit, tokens, dim,
+        causal, score_gain, value_gain, number of the head.
     table : int64, counts [generator, bit of the value, magnitude, length], one population after
         the other.
     states : uint64 [heads, 2], generators of the attention heads after a clear.
@@ -92,7 +92,7 @@ def build_dendrites(
         tables.append(np.ascontiguousarray(made).reshape(-1))
         whole, one = streams.value_bits + streams.weight_bits, len(known) * len(lengths)
         least = lengths[0], streams.tolerance
-        kinds[number, :7] = STREAMS, partial, len(lengths), *least, whole, one
+        kinds[number] = STREAMS, partial, len(lengths), *least, whole, one, streams.margin
         for (i, _), generator in zip(into, dealt, strict=True):
             codes[i] = np.sign(wide[i]) * np.searchsorted(known, np.abs(wide[i]))
             feeds[i] = entries + generator * len(powers) * one

@@ -64,17 +64,40 @@ def deliver_special(sources, values, first, end, offset, synapses, special):  # 
 
 
 @njit(cache=True, nogil=True)
-def settle(acc, first, end, kind, partial):  # type: ignore[no-untyped-def]
+def missing(n, fields, membrane, current, current_bits, decay_bits):  # type: ignore[no-untyped-def]
+    """What a neuron's shifted input must exceed for a spike, as nothing saturates: `distance`."""
+    half = np.int64(1) << (decay_bits - 1)
+    rest = ((membrane[n] * fields[0, n] + half) >> decay_bits) + fields[2, n]
+    if current_bits > 0:
+        rest += (current[n] * fields[1, n] + half) >> decay_bits
+    if fields[7, n] == 2 and membrane[n] > fields[3, n]:
+        rest -= fields[4, n]
+    return fields[3, n] - rest
+
+
+@njit(cache=True, nogil=True)
+def settle(  # type: ignore[no-untyped-def]
+    acc, first, end, kind, partial, fields, membrane, current, current_bits, decay_bits
+):
     """Input sums of a stochastic population, neurons `first`..`end`-1; the bits that they took."""
     origin, lengths, least, tolerance, whole = kind[1], kind[2], kind[3], kind[4], kind[5]
+    margin = kind[7]
     taken = 0
     for n in range(first, end):
         at = origin + (n - first) * lengths
-        total = partial[at] << (whole - least)
+        place = whole - least
+        total = partial[at] << place
         k = 1
+        spikes = margin >= 0 and k < lengths and fields[8, n] == 1
+        shift, distance = fields[5, n], np.int64(0)
+        if spikes:
+            distance = missing(n, fields, membrane, current, current_bits, decay_bits)
         while k < lengths:
+            if spikes and abs((total << shift) - distance) > margin << (place + shift):
+                break
             before = total
-            total = partial[at + k] << (whole - least - k)
+            place -= 1
+            total = partial[at + k] << place
             k += 1
             if abs(total - before) <= tolerance:
                 break
@@ -164,7 +187,10 @@ def run_samples(  # type: ignore[no-untyped-def]
             for p in range(len(bounds) - 1):
                 fresh = sent
                 if kinds[p, 0] == STREAMS:
-                    taken[s, p] += settle(acc, bounds[p], bounds[p + 1], kinds[p], partial)
+                    taken[s, p] += settle(
+                        acc, bounds[p], bounds[p + 1], kinds[p], partial,
+                        fields, membrane, current, current_bits, decay_bits,
+                    )  # fmt: skip
                 elif kinds[p, 0] == HEAD:
                     answer(acc, bounds[p], bounds[p + 1], kinds[p], bits, generators)
                 spiked, clamped, current_clamped = 0, 0, 0

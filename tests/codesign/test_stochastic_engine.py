@@ -53,6 +53,48 @@ def test_lengths_change_at_run_time(built, tmp_path):
     assert (early != whole).any()
 
 
+def test_decided_sums_from_the_command_line(tmp_path, capsys):
+    """A margin in hardware: the Verilog follows it, at run time and as it was compiled."""
+    built = compiled(
+        tmp_path, "--engine", "stochastic", "--margin", "2", "--first-length", "2",
+        "--cores", "2", "--stream-lanes", "4", "--weight-bits", "6",
+    )  # fmt: skip
+    artefact = Artefact.open(built)
+    assert [s["margin"] for s in artefact.report["streams"]] == [2, 2]
+    assert "Margin" in (built / "report.html").read_text()
+    data, means = built.parent / "in.npz", {}
+    for margin in ("0", "", "8", "-1"):
+        options = ("--margin", margin) if margin else ()
+        capsys.readouterr()
+        assert run("evaluate", built, "-i", data, *options, "--no-rtl", "--json", "-q") == 0
+        streams = json.loads(capsys.readouterr().out)["streams"].values()
+        means[margin] = sum(s["mean"] for s in streams)
+    assert 2 == means["0"] < means[""] < means["8"] < means["-1"] == 64
+    assert "--margin -1" in (built / "report.html").read_text()
+    for options in ((), ("--margin", "1", "--tolerance", "0.1"), ("--margin", "-1")):
+        capsys.readouterr()
+        given = (*options, "--json", "-q", "--no-cocotb")
+        assert run("verify", built, "-i", data, *given) == 0
+        assert json.loads(capsys.readouterr().out)["status"] == "PASS"
+    assert "--margin -1" in Artefact.open(built).report["verification"]["command"]
+
+
+def test_a_margin_at_run_time_needs_hardware(built, tmp_path, capsys):
+    data = built.parent / "in.npz"
+    for command in (
+        ("simulate", built, "-i", data, "-o", tmp_path / "x.npz"),
+        ("evaluate", built, "-i", data),
+        ("verify", built, "-i", data),
+    ):
+        capsys.readouterr()
+        assert run(*command, "--margin", "1", "-q") == 2
+        error = capsys.readouterr().err
+        assert "no layer has a margin in hardware" in error
+        assert "compile it with --margin" in error
+        assert error.count("\n") == 1
+    assert run("simulate", built, "-i", data, "-o", tmp_path / "x.npz", "--margin", "-1", "-q") == 0
+
+
 def test_an_evaluation_counts_the_bits(built, capsys):
     capsys.readouterr()
     data = built.parent / "in.npz"
@@ -109,6 +151,7 @@ def test_wrong_lengths_are_one_line(built, tmp_path, capsys, options, message):
         (("--generator", "dice"), "generator: must be sobol or lfsr, not 'dice'"),
         (("--generators", "5"), "generators: must be a power of two in 1..16, not 5"),
         (("--tolerance", "-2"), "tolerance: must be a number of at least 0, not -2.0"),
+        (("--margin", "256"), "margin: must be in 0..255, not 256"),
         (("--first-length", "3"), "first_length: must be a power of two in 2..65536, not 3"),
         (("--stream-lanes", "3", "--engine", "stochastic", "--cores", "2"),
          "stream_lanes must be a power of two"),

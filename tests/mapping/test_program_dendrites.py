@@ -57,6 +57,7 @@ def head_program(head: AttentionParams = HEAD, **changes) -> Program:
         with_streams(random_program(1)),
         with_streams(random_program(2, graded=True), value_bits=7, tolerance=3),
         with_streams(random_program(3), generator="lfsr", generators=4, seed=9),
+        with_streams(random_program(4), margin=0),
         head_program(),
     ],
 )
@@ -76,6 +77,17 @@ def test_ordinary_programs_name_neither_dendrites_nor_ports(tmp_path):
     assert all("port" not in q for q in document["projections"])
 
 
+def test_a_margin_is_stored_where_there_is_one(tmp_path):
+    save(with_streams(random_program(1)), tmp_path)
+    edit(tmp_path, lambda document: document["populations"][0]["dendrites"].pop("margin", None))
+    assert load(tmp_path).populations[0].dendrites.margin == -1
+    for margin, stored in ((-1, None), (0, 0), (7, 7)):
+        save(with_streams(random_program(1), margin=margin), tmp_path)
+        document = json.loads((tmp_path / "program.json").read_text())
+        assert document["populations"][0]["dendrites"].get("margin") == stored
+        assert load(tmp_path).populations[0].dendrites.margin == margin
+
+
 WHERE = ("populations", 0, "dendrites")
 
 
@@ -89,6 +101,8 @@ WHERE = ("populations", 0, "dendrites")
         ),
         (change("kind", None, *WHERE), "'kind' must be one of streams, attention, not None"),
         (change("seed", None, *WHERE), "populations[0]: dendrites: 'seed' is missing"),
+        (change("margin", 256, *WHERE), "dendrites: margin must be in -1..255, not 256"),
+        (change("margin", "1", *WHERE), "'margin' must be int, not str"),
         (change("length", 3, *WHERE), "populations[0]: dendrites: unknown key 'length'"),
         (change("weight_bits", "6", *WHERE), "'weight_bits' must be int, not str"),
         (

@@ -92,11 +92,12 @@ def test_settings_by_layer_and_node():
         stream_length={"b": 4, "*": 32},
         generators={"*": 2},
         tolerance={"b": 0.25},
+        margin={"a_b": 3},
     )
     found = dendrites(settings)
     assert found["a"] is None
     s = found["b"]
-    assert (s.log2_length, s.generators, s.first) == (2, 2, 2)
+    assert (s.log2_length, s.generators, s.first, s.margin) == (2, 2, 2, 3)
     assert s.tolerance == 2**s.weight_bits // 4
     assert relative_tolerance(s) == 0.25
     found = dendrites(Quantisation(engine={"*": "stochastic", "a": "event"}))
@@ -138,6 +139,10 @@ def test_a_length_beyond_one_layer_is_its_full_period():
         ({"engine": "magic"}, "engine: must be event or stochastic, not 'magic'"),
         ({"tolerance": -1.0}, "tolerance: must be a number of at least 0, not -1.0"),
         ({"tolerance": "x"}, "tolerance: must be a number of at least 0, not 'x'"),
+        ({"margin": -1}, "margin: must be in 0..255, not -1; change the setting"),
+        ({"margin": 256}, "margin: must be in 0..255, not 256"),
+        ({"margin": {"b": 1.0}}, "margin: must be in 0..255, not 1.0"),
+        ({"margin": {"zz": 1}}, "margin: no layer or node is called 'zz'"),
         ({"first_length": 1}, "first_length: must be a power of two in 2..65536, not 1"),
         ({"engine": {"zz": "stochastic"}},
          "engine: no layer or node is called 'zz'; there are *, a, a_a, a_b, b, in_a"),
@@ -187,6 +192,26 @@ def test_it_is_stored(tmp_path):
     save(program, tmp_path)
     again = load(tmp_path)
     assert [p.dendrites for p in again.populations] == [p.dendrites for p in program.populations]
+
+
+def test_a_margin_at_run_time_needs_hardware():
+    settings = Quantisation(engine="stochastic", margin={"b": 2})
+    program = made(settings)
+    assert {p.name: p.dendrites.margin for p in program.populations} == {"a": -1, "b": 2}
+    for margin, expected in ((0, 0), (255, 255), (-1, -1), (-9, -1)):
+        changed = with_run_time(program, margin=margin)
+        assert {p.name: p.dendrites.margin for p in changed.populations} == {"a": -1, "b": expected}
+    both = with_run_time(program, 4, 0.5, 1).population("b").dendrites
+    assert (both.log2_length, both.margin) == (2, 1)
+    assert both.tolerance == 2 ** (both.weight_bits - 1)
+    plain = made(Quantisation(engine="stochastic"))
+    assert with_run_time(plain, margin=-1).population("b").dendrites.margin == -1
+    with pytest.raises(UserError, match=r"no layer has a margin in hardware.*--margin"):
+        with_run_time(plain, margin=0)
+    with pytest.raises(UserError, match=r"margin: must be in 0\.\.255, not 256"):
+        with_run_time(program, margin=256)
+    with pytest.raises(UserError, match="no layer is stochastic"):
+        with_run_time(random_program(1), margin=1)
 
 
 def test_run_time_changes():

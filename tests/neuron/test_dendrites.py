@@ -1,7 +1,7 @@
 """Which dendrites a core may have."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -66,13 +66,22 @@ def test_wrong_sizes(change, message):
 
 
 def test_control_word():
-    """log2_length in 5 bits, tolerance + 1 above."""
+    """log2_length in 5 bits, tolerance + 1 and margin + 1 above."""
     assert DENSE.control(3) == 3
     assert VALUES.control(6, 0) == 6 | 1 << 5
     with pytest.raises(ValueError, match=r"log2_length must be in 0\.\.3, not 4"):
         DENSE.control(4)
     with pytest.raises(ValueError, match=r"tolerance must be in -1\.\.4294967295, not -2"):
         DENSE.control(3, -2)
+    with pytest.raises(ValueError, match="margin must be -1 in a core built without one, not 0"):
+        DENSE.control(3, margin=0)
+    decides = replace(DENSE, streams=replace(DENSE.streams, margin=0))
+    assert decides.control(3, 1, 7) == 3 | 2 << 5 | 8 << 38
+    assert decides.items(4, 5)[Memory.CONTROL] == (1, 47)
+    with pytest.raises(ValueError, match=r"margin must be in -1\.\.255, not 256"):
+        decides.control(3, margin=256)
+    with pytest.raises(ValueError, match=r"margin must be in -1\.\.255, not -2"):
+        replace(DENSE.streams, margin=-2)
 
 
 def test_items():

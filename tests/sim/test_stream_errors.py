@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from hdl.params.neuron import Emit
 from sim.golden.network import Golden
 from sim.streams import stream_errors
 from tests.kit import random_events, random_program
@@ -56,6 +57,21 @@ def test_the_error_is_that_of_the_golden_network():
     assert found.mean_length == pytest.approx(wrong.stream_bits["pop1_0"].sum() / lengths.sum() / 9)
     assert 1 < found.mean_length < 4
     assert found.threshold_share is None
+
+
+@pytest.mark.parametrize("cuba", [False, True])
+def test_a_margin_is_counted_as_in_the_golden_network(cuba):
+    program = random_program(7, (9, (6, 4), 5), cuba=cuba, weight_bits=8, emit=Emit.SPIKE)
+    short = stochastic(program, margin=1, first=1)
+    events = random_events(7, program, 3, 25)
+    lengths = np.array([25, 3, 11])
+    bits = Golden(short).run(events, lengths).stream_bits
+    for f in stream_errors(short, events, lengths):
+        size = program.population(f.node).size
+        assert f.mean_length == pytest.approx(bits[f.node].sum() / lengths.sum() / size)
+        assert f.margin == 1
+        assert 2 <= f.mean_length < f.stream_length
+        assert f.rms_error > 0
 
 
 def test_delayed_inputs_count_a_step_later():

@@ -19,8 +19,25 @@ weights and v(g, t) for values, the sum after 2**k cycles, in units of weight ti
                       bit(|w(i, j)|, q, u(g(j), t)) & bit(|x(j)|, p, v(g(j), t))
     sum(k, i)   = count(k, i) << (p + q - k)
 
-The neuron's input is sum(K, i) with K = `log2_length`, or with `tolerance` >= 0 (early termination)
-sum(k, i) of the first k in `first` + 1 .. K with |sum(k, i) - sum(k - 1, i)| <= tolerance.
+The neuron's input is sum(K, i) with K = `log2_length`. With `tolerance` >= 0 or `margin` >= 0
+(early termination, if `first` < K) it is sum(k, i) of the first k in `first` .. K for which one of
+these holds::
+
+    k == K
+    |sum(k, i) - sum(k - 1, i)| <= tolerance                  tolerance >= 0, k > first: it settled
+    |(sum(k, i) << f) + lead| > (margin << (p + q - k)) << f  margin >= 0, emit SPIKE: it decided
+
+A margin counts last places of the stream as it stands. With the symbols of hdl/params/neuron.py,
+D = `decay_bits`, f the neuron's `shift`, and its state before this update, lead is what the neuron
+is above its threshold without input, so that it would fire iff (input << f) + lead > 0 (as long as
+nothing saturates)::
+
+    rest = scale(membrane, membrane_decay) + (scale(current, current_decay) if C > 0 else 0)
+           + bias - late
+    lead = rest - threshold
+
+Neurons that emit something else ignore the margin. An input is a function of the neuron's own sum
+and state: it does not depend on the mapping.
 
 The generators start anew in each step; with ~ the inverse of S bits and ^ exclusive or::
 
@@ -41,10 +58,10 @@ from hdl.params.dendrites import DendritesParams, Memory
 from hdl.params.neuron import CoreParams, bits_for
 from hdl.params.sc.unit import check_integer
 
-__all__ = ["LENGTH_BITS", "TOLERANCE_BITS", "DenseParams", "Streams"]
+__all__ = ["LENGTH_BITS", "MARGIN_BITS", "TOLERANCE_BITS", "DenseParams", "Streams"]
 
 #: Bits of the fields of the control word.
-LENGTH_BITS, TOLERANCE_BITS = 5, 33
+LENGTH_BITS, TOLERANCE_BITS, MARGIN_BITS = 5, 33, 9
 
 #: Most cycles from the last bit of a stream to the sum.
 LATENCY = 20
@@ -61,7 +78,10 @@ class Streams:
     source_bits : S, 0..16 and at most p + q: the longest stream has 2**S bits.
     log2_length : K, 0..S; in hardware it can be set at run time.
     tolerance : early termination, in units of weight times value; -1 never. Set at run time too.
-    first : with early termination, the shortest stream has 2**(first + 1) bits; 0..S.
+    margin : early termination of neurons that spike, in last places, 0..255; -1 never. Hardware
+        that has it at all (built with a margin >= 0) can set it at run time, also to -1.
+    first : with early termination, the shortest stream has 2**first bits by `margin`,
+        2**(first + 1) by `tolerance`; 0..16.
     generator : "sobol" or "lfsr" (S at least 3).
     generators : how many, a power of two, 1..16: sources share them.
     seed : of "lfsr".
@@ -72,6 +92,7 @@ class Streams:
     source_bits: int
     log2_length: int
     tolerance: int = -1
+    margin: int = -1
     first: int = 2
     generator: str = "sobol"
     generators: int = 1
@@ -84,6 +105,7 @@ class Streams:
         check_integer("source_bits", self.source_bits, 0, most)
         check_integer("log2_length", self.log2_length, 0, self.source_bits)
         check_integer("tolerance", self.tolerance, -1, (1 << 32) - 1)
+        check_integer("margin", self.margin, -1, 255)
         check_integer("first", self.first, 0, 16)
         check_integer("generators", self.generators, 1, 16)
         check_integer("seed", self.seed, 0, (1 << 32) - 1)
@@ -112,8 +134,8 @@ class DenseParams(DendritesParams):
     bank * (lanes / generators) + n. Unused columns have weight 0.
     Memory.POINTER, item [axon]: the column, then 1 bit "valid" on top; an event of an axon that is
     not valid is dropped. Memory.CONTROL, item [0]: log2_length (5 bits), then tolerance + 1 (33
-    bits); a log2_length above S means S. Without an image of it `streams` says what holds. A new
-    one holds from the next update on.
+    bits), then margin + 1 (9 bits, only if the core `decides`); a log2_length above S means S.
+    Without an image of it `streams` says what holds. A new one holds from the next update on.
 
     Parameters
     ----------
@@ -166,14 +188,26 @@ class DenseParams(DendritesParams):
         return {
             Memory.SYNAPSE: (words * self.streams.generators, self.bank_lanes),
             Memory.POINTER: (axons, self.column_bits + 1),
-            Memory.CONTROL: (1, LENGTH_BITS + TOLERANCE_BITS),
+            Memory.CONTROL: (
+                1,
+                LENGTH_BITS + TOLERANCE_BITS + (MARGIN_BITS if self.decides else 0),
+            ),
         }
 
-    def control(self, log2_length: int, tolerance: int = -1) -> int:
-        """The item of Memory.CONTROL."""
+    @property
+    def decides(self) -> bool:
+        """The core is built with a margin; other cores have none, whatever is set at run time."""
+        return self.streams.margin >= 0
+
+    def control(self, log2_length: int, tolerance: int = -1, margin: int = -1) -> int:
+        """The item of Memory.CONTROL. ValueError also for a margin in a core without one."""
         check_integer("log2_length", log2_length, 0, self.streams.source_bits)
         check_integer("tolerance", tolerance, -1, (1 << 32) - 1)
-        return log2_length | (tolerance + 1) << LENGTH_BITS
+        check_integer("margin", margin, -1, 255)
+        if margin >= 0 and not self.decides:
+            raise ValueError(f"margin must be -1 in a core built without one, not {margin}")
+        high = (margin + 1) << TOLERANCE_BITS | tolerance + 1
+        return log2_length | high << LENGTH_BITS
 
     def update_cycles(self, slots: int) -> int:
         """Every tile active, streams of 2**S bits and, in an early termination, all chunks."""

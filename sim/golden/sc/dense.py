@@ -9,6 +9,7 @@ Hence counts are only needed for values that are powers of two, and add up over 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hdl.params.sc.dense import Streams
 from hdl.params.sc.lfsr import TAPS, seed_of
@@ -63,7 +64,8 @@ def magnitude_bits(magnitudes: np.ndarray, width: int, u: np.ndarray, bits: int)
 
 def kept_lengths(streams: Streams) -> range:
     """The k whose sums decide: log2_length alone, or all from `first` on."""
-    if streams.tolerance < 0 or streams.first >= streams.log2_length:
+    never = streams.tolerance < 0 and streams.margin < 0
+    if never or streams.first >= streams.log2_length:
         return range(streams.log2_length, streams.log2_length + 1)
     return range(streams.first, streams.log2_length + 1)
 
@@ -111,11 +113,29 @@ def sums(streams: Streams, weights: np.ndarray, values: np.ndarray) -> np.ndarra
     return out.astype(np.int64) << shift
 
 
-def chosen(streams: Streams, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The neurons' inputs out of `sums` [lengths, ...], and the k of each: int64 [...]."""
+def chosen(
+    streams: Streams,
+    sums: np.ndarray,
+    distance: ArrayLike = 0,
+    shift: ArrayLike = 0,
+    spikes: ArrayLike = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The neurons' inputs out of `sums` [lengths, ...], and the k of each: int64 [...].
+
+    distance : int64, what a neuron's shifted input must exceed for a spike (a margin needs it).
+    shift : the neurons' field. spikes : which neurons emit spikes, the others ignore the margin.
+    All three broadcast against [...].
+    """
     lengths = np.array(kept_lengths(streams))
-    which = np.full(sums.shape[1:], len(lengths) - 1)
-    settled = np.abs(np.diff(sums, axis=0)) <= streams.tolerance
-    if len(settled):
-        which = np.where(settled.any(axis=0), settled.argmax(axis=0) + 1, which)
+    done = np.zeros(sums.shape, bool)
+    done[1:] = np.abs(np.diff(sums, axis=0)) <= streams.tolerance
+    if streams.margin >= 0:
+        place = streams.value_bits + streams.weight_bits - lengths
+        for at, total, places in zip(done, sums, place, strict=True):
+            far = np.abs((total << shift) - distance) > np.left_shift(
+                streams.margin << places, shift
+            )
+            at |= far & spikes
+    done[-1] = True
+    which = done.argmax(axis=0)
     return np.take_along_axis(sums, which[None], axis=0)[0], lengths[which]

@@ -166,6 +166,20 @@ def test_which_sum_is_chosen():
         assert chosen(given_up, table[-1:])[0].tolist() == [60, 8, 12]
 
 
+def test_which_sum_has_decided():
+    """Four neurons that lack 20, the third at a shift of 2, the fourth without spikes."""
+    streams = Streams(weight_bits=6, source_bits=6, log2_length=6, margin=1, first=3)
+    assert list(kept_lengths(streams)) == [3, 4, 5, 6]
+    table = np.array([[12, 29, 6, 90], [24, 29, 5, 90], [23, 29, 5, 90], [21, 29, 5, 90]])
+    value, k = chosen(streams, table, 20, [0, 0, 2, 0], [True, True, True, False])
+    assert value.tolist() == [23, 29, 5, 90]  # 3 > 2; 9 > 8; 0 is never far; no margin
+    assert k.tolist() == [5, 3, 6, 6]
+    both = Streams(**{**streams.__dict__, "tolerance": 0})
+    assert chosen(both, table, 20, [0, 0, 2, 0], [True, True, True, False])[1].tolist() == [
+        5, 3, 5, 4,
+    ]  # fmt: skip
+
+
 def test_wide_magnitudes_need_no_table_of_all_values():
     """15-bit weights and 17-bit values: rounding at 2**16 bits is below 2**-12 of the product."""
     streams = Streams(weight_bits=15, value_bits=17, source_bits=16, log2_length=16)

@@ -25,7 +25,7 @@ def brute_force(program, events, other_sums=None):
     Returns outputs [steps][output], states [steps][population][neuron] = (membrane, current),
     and counts: operations, events per population, clamped membranes and currents. `other_sums`:
     for populations with dendrites, a function from the values of each projection's sources in
-    one step to the neurons' sums.
+    one step, and each neuron's (membrane, current) before it, to the neurons' sums.
     """
     f = program.formats
     count = {
@@ -78,7 +78,7 @@ def brute_force(program, events, other_sums=None):
         for p in program.populations:
             emitted = []
             if special[p.name]:
-                acc[p.name] = other_sums[p.name](list(inbox[p.name].values()))
+                acc[p.name] = other_sums[p.name](list(inbox[p.name].values()), state[p.name])
             for n in range(p.size):
                 field = {name: int(p.fields[name][n]) for name in FIELDS}
                 membrane, current = state[p.name][n]

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hdl.params.neuron import FIELDS, Emit, Reset
 from hdl.params.sc.attention import PORTS, AttentionParams
+from mapping.program import Formats
 from sim.golden.network import Golden
 from sim.golden.sc.lfsr import LfsrModel
 from tests.kit import random_events, random_program
@@ -29,21 +31,42 @@ def plain_streams(program, p, used):
         first += len(q.indptr) - 1
     streams = p.dendrites
 
-    def act(values):
+    def act(values, state):
         table = plain_sums(streams, weights, np.concatenate(values))
         out = []
         for i in range(p.size):
-            k = streams.log2_length
-            if streams.tolerance >= 0:
-                for n in range(streams.first + 1, streams.log2_length + 1):
-                    if abs(table[n][i] - table[n - 1][i]) <= streams.tolerance:
-                        k = n
+            sums = [int(row[i]) for row in table]
+            k = min(streams.first, streams.log2_length)
+            lack = plain_distance(program, p, i, *state[i])
+            while k < streams.log2_length:
+                if streams.margin >= 0 and p.fields["emit"][i] == Emit.SPIKE:
+                    shift = 2 ** int(p.fields["shift"][i])
+                    place = 2 ** (streams.weight_bits + streams.value_bits - k)
+                    if abs(sums[k] * shift - lack) > streams.margin * place * shift:
                         break
+                if k > streams.first and abs(sums[k] - sums[k - 1]) <= streams.tolerance:
+                    break
+                k += 1
             used.append(k)
-            out.append(table[k][i])
+            out.append(sums[k])
         return out
 
     return act
+
+
+def plain_distance(program, p, i, membrane, current):
+    """What neuron i's shifted input must exceed to make it spike, in Python integers."""
+    formats, field = program.formats, {name: int(p.fields[name][i]) for name in FIELDS}
+
+    def scale(x, factor):
+        return (x * factor + 2 ** (formats.decay_bits - 1)) >> formats.decay_bits
+
+    rest = scale(membrane, field["membrane_decay"]) + field["bias"]
+    if formats.current_bits:
+        rest += scale(current, field["current_decay"])
+    if field["reset"] == Reset.DELAYED and membrane > field["threshold"]:
+        rest -= field["reset_value"]
+    return field["threshold"] - rest
 
 
 def plain_head(program, p):
@@ -54,7 +77,7 @@ def plain_head(program, p):
         iter((LfsrModel(head.generator(n)).run(20_000)["value"] % 2**16).tolist()) for n in (0, 1)
     ]
 
-    def act(values):
+    def act(values, state):
         q, k, v = (np.reshape(values[ports.index(name)], (head.tokens, head.dim)) for name in PORTS)
         out = []
         for i in range(head.tokens):
@@ -159,6 +182,83 @@ def test_bits_depend_neither_on_threads_nor_on_company():
         for name in alone.final:
             assert (last.final[name].membrane[0] == alone.final[name].membrane[6]).all()
             assert (shared.final[name].membrane == alone.final[name].membrane).all()
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    graded=st.booleans(),
+    cuba=st.booleans(),
+    reset=st.sampled_from([None, *Reset]),
+    emit=st.sampled_from([None, Emit.SPIKE, Emit.SPIKE, Emit.STATE]),
+    exponents=st.integers(0, 3),
+    widths=st.tuples(st.integers(4, 20), st.integers(3, 20), st.integers(1, 16)),
+    streams=st.fixed_dictionaries(
+        {
+            "margin": st.sampled_from([0, 0, 1, 2, 5, 255]),
+            "tolerance": st.sampled_from([-1, -1, 0, 3, 20]),
+            "first": st.integers(0, 5),
+            "length": st.integers(0, 9),
+            "generators": st.sampled_from([1, 4]),
+        }
+    ),
+)
+@settings(max_examples=60, **HEALTH)
+def test_decided_sums_follow_the_equations(
+    seed, graded, cuba, reset, emit, exponents, widths, streams
+):
+    formats = Formats(
+        membrane_bits=widths[0],
+        current_bits=widths[1] if cuba else 0,
+        decay_bits=widths[2],
+        payload_bits=6 if graded else 0,
+    )
+    program = random_program(
+        seed, (4, (2, 3), 3), graded=graded, cuba=cuba, reset=reset, emit=emit,
+        exponents=exponents, weight_bits=6, formats=formats,
+    )  # fmt: skip
+    for p in program.populations:
+        p.fields["shift"][:] = np.random.default_rng(seed).integers(0, 4, p.size)
+    check(stochastic(program, **streams), random_events(seed, program, 2, 5, 0.4))
+
+
+@pytest.mark.parametrize("cuba", [False, True])
+def test_a_margin_above_the_error_changes_no_spike(cuba):
+    """Sobol's numbers err by less than one last place a synapse: beyond that nothing changes.
+
+    A margin of as many last places as a neuron has inputs is beyond; membranes differ, but only
+    those of neurons that keep them, which these do not.
+    """
+    program = random_program(
+        11, (24, 16), recurrent=False, skip=False, cuba=cuba, weight_bits=8, emit=1, exponents=0
+    )
+    for p in program.populations:
+        for name in ("membrane_decay", "current_decay"):
+            p.fields[name][:] = 0
+        p.fields["reset"][:] = Reset.SET
+        p.fields["reset_value"][:] = 0
+    events = random_events(11, program, 4, 50, 0.4)
+    exact = Golden(program).run(events)
+    assert 0.02 < exact.outputs.mean() < 0.5
+    whole = Golden(stochastic(program)).run(events).stream_bits
+    used, wrong = [], []
+    for margin in (0, 1, 2, 4, 24):
+        found = Golden(stochastic(program, margin=margin, first=0)).run(events)
+        used.append(sum(bits.sum() for bits in found.stream_bits.values()))
+        wrong.append(int((found.outputs != exact.outputs).sum()))
+    assert wrong[-1] == 0
+    assert wrong[0] > wrong[1] >= wrong[2] >= wrong[3]
+    assert used == sorted(used)
+    assert used[-1] < sum(bits.sum() for bits in whole.values())
+
+
+def test_populations_without_spikes_ignore_the_margin():
+    program = random_program(4, graded=True, emit=Emit.VALUE)
+    events = random_events(4, program, 2, 10)
+    right = Golden(stochastic(program, length=4)).run(events)
+    found = Golden(stochastic(program, length=4, margin=0, first=0)).run(events)
+    assert (found.outputs == right.outputs).all()
+    for name, bits in right.stream_bits.items():
+        assert (found.stream_bits[name] == bits).all()
 
 
 def test_early_termination_uses_fewer_bits():
