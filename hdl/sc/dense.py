@@ -48,7 +48,7 @@ class DenseDendrites(wiring.Component):
 
     def __init__(self, params: CoreParams, config: ConfigPort, images=None):
         self.params, self.config_signature, self.images = params, config, images or {}
-        self.dense: DenseParams = params.dendrites
+        self.dense: DenseParams = params.dendrites  # type: ignore[assignment]
         self.latency = self.PIPELINE + sums_latency(self.dense) + 1
         self.stop_latency = self.PIPELINE + sums_latency(self.dense) + 3
         super().__init__(dendrites_signature(params, config))

@@ -39,7 +39,7 @@ class DenseInput(wiring.Component):
 
     def __init__(self, params: CoreParams, config: ConfigPort, images=None):
         self.params, self.images = params, images or {}
-        d: DenseParams = params.dendrites
+        d: DenseParams = params.dendrites  # type: ignore[assignment]
         self.dense = d
         banks = d.streams.generators
         super().__init__(

@@ -63,7 +63,7 @@ class DenseSums(wiring.Component):
     """
 
     def __init__(self, params: CoreParams):
-        d: DenseParams = params.dendrites
+        d: DenseParams = params.dendrites  # type: ignore[assignment]
         self.params, self.dense = params, d
         s = d.streams
         #: Whether there is anything to terminate early.
