@@ -137,7 +137,7 @@ class NeuronCore(wiring.Component):
             if p.record_bits:
                 m.d.comb += update.record.eq(records.word_select(k, p.record_bits))
             results.append(Mux(clear, 0, update.new_state.as_value()))
-        if updates[0].decides:
+        if updates[0].decides:  # of the word that waits for its sum: it is read all the time
             m.d.comb += dendrites.lead.eq(updates[0].lead)
         fired = Cat(update.emits for update in updates) & (~clear).replicate(u)
         m.d.comb += [

@@ -27,8 +27,8 @@ class DenseDendrites(wiring.Component):
     Cycles: with A tiles that have events (A > 0) and streams of 2**K bits, sum n = 1, 2, ... is
     ready `latency` + n * A * (2**K + 1) cycles after `start`. In an early termination a sum that
     stops at 2**k bits takes A * (2**k + k - first + 1) + `stop_latency` cycles instead, and the
-    last of these sums is ready at the end of its share. Without events (A = 0) all are ready at
-    once.
+    last of these sums is ready at the end of its share. A margin takes no cycles: the neuron's
+    `lead` is there before its first check. Without events (A = 0) all are ready at once.
 
     Parameters
     ----------

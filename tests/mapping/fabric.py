@@ -165,11 +165,11 @@ class Core:
     def dot(self, d: DenseParams, slot: int) -> int:
         """The dot product of one slot, bit by bit."""
         s = d.streams
-        length, tolerance = s.log2_length, s.tolerance
+        length, tolerance, margin = s.log2_length, s.tolerance, s.margin
         if Memory.CONTROL in self.images:
-            length, tolerance, rest = unpack(self.images[Memory.CONTROL][0], 5, 33)
-            assert rest == 0
-            tolerance -= 1
+            length, tolerance, margin = unpack(self.images[Memory.CONTROL][0], 5, 33)
+            assert margin <= (256 if s.margin >= 0 else 0)
+            tolerance, margin = tolerance - 1, margin - 1
         counts = [0] * (length + 1)
         for column, value in self.inputs.items():
             tile, lane = divmod(column, d.lanes)
@@ -193,10 +193,25 @@ class Core:
                     counts[t.bit_length()] += sign * ones
         whole = s.weight_bits + s.value_bits
         sums = [count << (whole - k) for k, count in enumerate(counts)]
-        for k in range(s.first + 1, length + 1) if tolerance >= 0 else ():
-            if abs(sums[k] - sums[k - 1]) <= tolerance:
+        lead, shift, spikes = self.lead(slot)
+        for k in range(s.first, length):
+            if k > s.first and abs(sums[k] - sums[k - 1]) <= tolerance:
+                return sums[k]
+            far = abs((sums[k] << shift) + lead)
+            if spikes and margin >= 0 and far > margin << (whole - k) << shift:
                 return sums[k]
         return sums[-1]
+
+    def lead(self, slot: int) -> tuple[int, int, bool]:
+        """How far a neuron is above its threshold without input; its shift; whether it spikes."""
+        p, f, old = self.params, self.fields(slot), self.membrane[slot]
+        one = 1 << (p.decay_bits - 1)
+        rest = ((old * f["membrane_decay"] + one) >> p.decay_bits) + f["bias"]
+        if p.current_bits:
+            rest += (self.current[slot] * f["current_decay"] + one) >> p.decay_bits
+        if f["reset"] == 2 and old > f["threshold"]:
+            rest -= f["reset_value"]
+        return rest - f["threshold"], f["shift"], f["emit"] == 1
 
     def fields(self, slot: int) -> dict[str, int]:
         p = self.params

@@ -293,7 +293,7 @@ def test_cycles_and_when_lead_must_be_there(name):
     tolerance, margin = draw.choice([-1, 5]), draw.choice([0, 1, 4])
     control = {Memory.CONTROL: [made.control(s.source_bits, tolerance, margin)]}
     dut = DenseDendrites(bench.params, ConfigPort(24, 80), bench.images | control)
-    bits = bench.params.membrane_bits
+    bits, whole = bench.params.membrane_bits, s.weight_bits + s.value_bits
     leads, ages = [], [0]
 
     async def neurons(ctx):
@@ -312,7 +312,7 @@ def test_cycles_and_when_lead_must_be_there(name):
 
     async def main(ctx):
         decided = 0
-        for number in range(6):
+        for number in range(10):
             events, values = bench.events()
             while not values:
                 events, values = bench.events()
@@ -328,6 +328,10 @@ def test_cycles_and_when_lead_must_be_there(name):
                 sums = partial_sums(s, pairs)
                 most = max(map(abs, sums)) + 9
                 lead = draw.randint(-most, most) << neuron["shift"] | draw.getrandbits(4)
+                if draw.random() < 0.7:  # at the edge of the margin at one check
+                    k = draw.randint(s.first, s.source_bits - 1)
+                    edge = sums[k] + draw.choice([-1, 1]) * (margin << (whole - k))
+                    lead = draw.choice([-1, 0, 1]) - (edge << neuron["shift"])
                 lead = clip(lead, len(dut.lead.lead))
                 leads.append((neuron, lead))
                 expected.append(input_of(s, sums, neuron, lead, s.source_bits, tolerance, margin))
