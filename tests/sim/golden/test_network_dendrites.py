@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from hdl.params.neuron import FIELDS, Emit, Reset
 from hdl.params.sc.attention import PORTS, AttentionParams
-from mapping.program import Formats
+from hdl.params.sc.dense import Streams
+from mapping.program import Formats, Input, Population, Program, Projection
 from sim.golden.network import Golden
 from sim.golden.sc.lfsr import LfsrModel
 from tests.kit import random_events, random_program
@@ -305,3 +306,30 @@ def test_wrong_dendrites_are_refused():
         replace(program, projections=(q, *program.projections[1:])),
         "pop1_0: is no attention head, but a projection names a port",
     )
+
+
+@pytest.mark.parametrize(
+    ("threshold", "shift", "bits"),
+    [(23, 0, 8), (24, 0, 16), (40, 0, 16), (41, 0, 8), (28, 0, 32), (32, 0, 64), (48, 1, 16),
+     (47, 1, 8), (56, 1, 32)],
+)  # fmt: skip
+def test_as_far_as_the_margin_is_not_decided(threshold, shift, bits):
+    """A weight of 32 of 64 is a sum of 32 at any length; a last place is 8, 4, 2 from 8 bits on."""
+    values = dict.fromkeys(FIELDS, 0) | {"emit": 1, "threshold": threshold, "shift": shift}
+    streams = Streams(weight_bits=6, source_bits=6, log2_length=6, margin=1, first=3)
+    fields = {name: np.array([value]) for name, value in values.items()}
+    neuron = Population(
+        name="n", kind="LIF", size=1, level=1, fields=fields, membrane_scale=np.ones(1),
+        dendrites=streams,
+    )  # fmt: skip
+    synapse = Projection(
+        source="i", target="n", indptr=np.array([0, 1]), indices=np.array([0]),
+        weights=np.array([32]), weight_bits=7,
+    )  # fmt: skip
+    program = Program(
+        name="one", formats=Formats(), inputs=(Input(name="i", size=1),), populations=(neuron,),
+        projections=(synapse,), outputs=("n",),
+    )  # fmt: skip
+    found = Golden(program).run(np.ones((1, 1, 1), np.uint8))
+    assert found.stream_bits["n"].tolist() == [bits]
+    assert found.outputs.item() == (32 << shift > threshold)
