@@ -8,6 +8,7 @@ from hdl.neuron.core import NeuronCore
 from hdl.neuron.ports import ConfigPort
 from hdl.params.neuron import FIELDS, CoreParams, Emit, Range, Reset
 from hdl.params.noc import Memory
+from tests.kit_core import packed_record, tile_side
 from tests.kit_hdl import clocked, run, stream_get, stream_put
 
 
@@ -154,13 +155,7 @@ def random_core(draw, lanes, update_lanes, groups, index, **kw):
         axons=axons, index=index, synapse_words=max(len(entries) // lanes, 1),
         row_words=groups, shared=shared, **formats,
     )  # fmt: skip
-    packed = []
-    for r in records:
-        word, at = 0, 0
-        for name in p.table_fields:
-            word |= (int(r[name]) % (1 << p.field_bits(name))) << at
-            at += p.field_bits(name)
-        packed.append(word)
+    packed = [packed_record(p, r) for r in records]
     images = {
         Memory.SYNAPSE: entries,
         Memory.SYNAPSE_HEADER: headers,
@@ -203,18 +198,7 @@ def test_core_follows_the_equations(case, seed, loaded):
     async def sink(ctx):
         await stream_get(ctx, dut.o, None, seed=seed, stall=stall, into=got)
 
-    async def until_idle(ctx):
-        while not ctx.get(dut.idle):
-            await ctx.tick()
-
-    async def step(ctx, mask, clear=0):
-        await until_idle(ctx)
-        ctx.set(dut.step.mask, mask)
-        ctx.set(dut.step.clear, clear)
-        ctx.set(dut.step.start, 1)
-        await ctx.tick()
-        ctx.set(dut.step.start, 0)
-        await ctx.tick()
+    until_idle, step, write = tile_side(dut)
 
     async def check_state(ctx):
         for n in range(p.slots):
@@ -229,12 +213,7 @@ def test_core_follows_the_equations(case, seed, loaded):
         if loaded:
             for memory, items in images.items():
                 for address, item in enumerate(items):
-                    ctx.set(dut.config.memory, memory)
-                    ctx.set(dut.config.address, address)
-                    ctx.set(dut.config.data, item)
-                    ctx.set(dut.config.en, 1)
-                    await ctx.tick()
-            ctx.set(dut.config.en, 0)
+                    await write(ctx, memory, address, item)
         for number in range(8):
             events = [
                 {

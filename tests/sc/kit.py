@@ -25,10 +25,11 @@ from amaranth.hdl import Cat, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from codesign.sc.emit import random_inputs
 from hdl.emit import emit_verilog
 from hdl.params.sc.unit import Port, UnitParams
 from hdl.sc.unit import unit_signature
-from sim.golden.sc.packed import pack, unpack
+from sim.golden.sc.packed import unpack
 from sim.verilated import Verilated, VerilatedModel
 
 __all__ = ["build", "check", "check_many", "random_inputs", "run_rtl"]
@@ -87,24 +88,6 @@ def build(params: UnitParams, component: type) -> Verilated:
         verilog = [path for path in sources if path.suffix == ".v"]
         data = [path for path in sources if path.suffix != ".v"]
         return Verilated.build(verilog, "bench", optimise=False, data_files=data)
-
-
-def random_inputs(params: UnitParams, runs: int, length: int, seed: int) -> dict[str, np.ndarray]:
-    """For each input port random values [runs, ...]; streams have random probabilities."""
-    rng = np.random.default_rng(seed)
-    inputs = {}
-    for port in params.ports:
-        if port.direction != "in":
-            continue
-        low, high = port.range
-        if port.kind == "bit":
-            p = rng.choice([0.0, 0.1, 0.5, 0.9, 1.0, rng.random()], size=(runs, 1))
-            inputs[port.name] = pack(rng.random((runs, length)) < p)
-        elif port.kind == "word":
-            inputs[port.name] = rng.integers(low, high + 1, (runs, length))
-        else:
-            inputs[port.name] = rng.integers(low, high + 1, runs)
-    return inputs
 
 
 def _cycles(port: Port, value: np.ndarray, runs: int, length: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from hdl.params.noc import Memory
 from hdl.params.sc.attention import PORTS, AttentionParams
 from sim.golden.sc.attention import attend, initial_states
 from sim.verilated import StopOn, Verilated
+from tests.kit_core import packed_record
 from tests.kit_hdl import clocked, run
 from tests.neuron.test_core import Model
 
@@ -108,13 +109,7 @@ def core_of(draw, head, kind, ranges=1):
         ),
         levels=2, shared=dict(records[0]) if kind == "answers" else {},
     )  # fmt: skip
-    packed = []
-    for r in records:
-        word, at = 0, 0
-        for name in p.table_fields:
-            word |= (int(r[name]) % (1 << p.field_bits(name))) << at
-            at += p.field_bits(name)
-        packed.append(word)
+    packed = [packed_record(p, r) for r in records]
     return p, records, axons, {Memory.PARAMETER: packed} if p.record_bits else {}
 
 

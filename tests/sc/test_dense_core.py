@@ -12,6 +12,7 @@ from hdl.params.noc import Memory
 from hdl.params.sc.dense import DenseParams, Streams
 from hdl.params.sc.lfsr import TAPS, seed_of
 from hdl.sc.dense import DenseDendrites
+from tests.kit_core import tile_side
 from tests.kit_hdl import clocked, run, stream_get, stream_put
 
 
@@ -223,25 +224,7 @@ def drive(bench, *, seed, stall, loaded, steps):
     async def sink(ctx):
         await stream_get(ctx, dut.o, None, seed=seed, stall=stall, into=got)
 
-    async def write(ctx, memory, address, item):
-        ctx.set(dut.config.memory, memory)
-        ctx.set(dut.config.address, address)
-        ctx.set(dut.config.data, item)
-        ctx.set(dut.config.en, 1)
-        await ctx.tick()
-        ctx.set(dut.config.en, 0)
-
-    async def until_idle(ctx):
-        while not ctx.get(dut.idle):
-            await ctx.tick()
-
-    async def step(ctx, mask, clear=0):
-        await until_idle(ctx)
-        ctx.set(dut.step.mask, mask)
-        ctx.set(dut.step.clear, clear)
-        ctx.set(dut.step.start, 1)
-        await ctx.tick()
-        ctx.set(dut.step.start, 0)
+    until_idle, step, write = tile_side(dut)
 
     async def control(ctx, length, tolerance):
         await write(ctx, Memory.CONTROL, 0, d.control(length, tolerance))

@@ -10,6 +10,7 @@ from hdl.neuron.ports import ConfigPort
 from hdl.params.neuron import FIELDS, Emit, Reset
 from hdl.params.noc import Memory
 from hdl.sc.dense import DenseDendrites
+from tests.kit_core import tile_side
 from tests.kit_hdl import clocked, run, stream_get, stream_put
 from tests.sc.test_dense_core import Bench, bit, dense, numbers
 
@@ -203,17 +204,7 @@ def drive(bench, *, seed, stall, steps):
     async def sink(ctx):
         await stream_get(ctx, dut.o, None, seed=seed, stall=stall, into=got)
 
-    async def until_idle(ctx):
-        while not ctx.get(dut.idle):
-            await ctx.tick()
-
-    async def step(ctx, mask, clear=0):
-        await until_idle(ctx)
-        ctx.set(dut.step.mask, mask)
-        ctx.set(dut.step.clear, clear)
-        ctx.set(dut.step.start, 1)
-        await ctx.tick()
-        ctx.set(dut.step.start, 0)
+    until_idle, step, write = tile_side(dut)
 
     async def new_control(ctx):
         most = d.columns << (s.weight_bits + s.value_bits)
@@ -222,12 +213,7 @@ def drive(bench, *, seed, stall, steps):
             draw.choice([-1, -1, 0, 3, draw.randrange(most)]),
             draw.choice([-1, 0, 0, 1, 4, 255, draw.randint(0, 20)]),
         )
-        ctx.set(dut.config.memory, Memory.CONTROL)
-        ctx.set(dut.config.address, 0)
-        ctx.set(dut.config.data, d.control(*new))
-        ctx.set(dut.config.en, 1)
-        await ctx.tick()
-        ctx.set(dut.config.en, 0)
+        await write(ctx, Memory.CONTROL, 0, d.control(*new))
         return new
 
     async def main(ctx):
