@@ -88,9 +88,9 @@ def _check(settings: Settings, where: str) -> None:
         isinstance(o.dt, int | float) and not isinstance(o.dt, bool) and 0 < o.dt < float("inf")
     ):
         problems.append(f"{where}: dt must be a positive number of seconds, not {o.dt!r}")
-    whole = {"recurrent_delay": o.recurrent_delay, "cores": t.cores, "lanes": t.lanes}
+    whole = {"recurrent_delay": o.recurrent_delay, "lanes": t.lanes}
     optional = (
-        "update_lanes", "neurons", "synapse_bits", "axons", "routes", "width", "height",
+        "cores", "update_lanes", "neurons", "synapse_bits", "axons", "routes", "width", "height",
         "stream_lanes",
     )  # fmt: skip
     whole |= {n: getattr(t, n) for n in (*optional, "interval") if getattr(t, n) is not None}

@@ -64,7 +64,7 @@ def fit(
     kinds = kinds_of(program)
     limits = [
         Limits(
-            cores=target.cores,
+            cores=target.cores or 1,
             lanes=target.lanes if kind.dendrites is None else 1,
             neurons=target.neurons,
             bits=target.synapse_bits,

@@ -27,7 +27,8 @@ class Target:
 
     Parameters
     ----------
-    cores : cores to spread the network over (fewer are used if it has fewer neurons).
+    cores : cores to spread the network over (fewer are used if it has fewer neurons); one for each
+        kind of core that the network needs if not given.
     lanes : synaptic operations per cycle of a core; a power of two.
     update_lanes : neurons updated per cycle; a power of two, at most `lanes`.
     neurons : most neuron slots of a core.
@@ -42,7 +43,7 @@ class Target:
     seed : of the searches for a partition and a placement.
     """
 
-    cores: int = 1
+    cores: int | None = None
     lanes: int = 8
     update_lanes: int | None = None
     neurons: int | None = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from hdl.params.errors import UserError
 from mapping.hardware import assemble
+from mapping.kinds import kinds_of
 from mapping.layout import fit
 from mapping.mapped import Mapped, Target
 from mapping.network import Network, flatten
@@ -32,13 +34,15 @@ def map_program(program: Program, target: Target, activity: Activity | None = No
     network = flatten(program)
     schedule = Schedule.fit(network.edges, network.depth, target.interval)
     spikes = _spikes(program, network, activity)
-    width, height = mesh_size(target.cores, target.width, target.height)
+    cores = target.cores or len(kinds_of(program))
+    target = replace(target, cores=cores)
+    width, height = mesh_size(cores, target.width, target.height)
     for name, size in (("width", width), ("height", height)):
         if not 1 <= size <= 32:
             raise UserError(f"mesh: {name} must be in 1..32, not {size}")
-    if width * height < target.cores:
+    if width * height < cores:
         raise UserError(
-            f"mesh: {target.cores} cores need as many tiles, {width} x {height} available; "
+            f"mesh: {cores} cores need as many tiles, {width} x {height} available; "
             "use a larger mesh (--width, --height) or fewer cores (--cores)"
         )
     layout = fit(program, network, target, (width, height), spikes)
@@ -46,7 +50,7 @@ def map_program(program: Program, target: Target, activity: Activity | None = No
 
 
 def _check_target(target: Target) -> None:
-    if target.cores < 1:
+    if target.cores is not None and target.cores < 1:
         raise UserError(f"cores must be at least 1, not {target.cores}")
     if not 1 <= target.lanes <= 256 or target.lanes & (target.lanes - 1):
         raise UserError(f"lanes must be a power of two in 1..256, not {target.lanes}")

@@ -88,7 +88,7 @@ def _of_dendrites(rows: Rows | Columns | Head) -> dict[str, Any]:
 
 def map_notes(target: Target, layout: Layout) -> tuple[dict[str, str], ...]:
     notes = []
-    if len(layout.cores) < target.cores:
+    if len(layout.cores) < (target.cores or 1):
         notes.append(
             {
                 "node": "mesh",

@@ -128,7 +128,7 @@ def compile_(
     stream_lanes: Annotated[
         int | None, typer.Option(help="Products per cycle of a stochastic core.")
     ] = None,
-    cores: Annotated[int | None, typer.Option(help="Cores to spread the network over.")] = None,
+    cores: Annotated[int | None, typer.Option(help="Cores; one of each kind if not given.")] = None,
     lanes: Annotated[int | None, typer.Option(help="Synapses per cycle of a core.")] = None,
     update_lanes: Annotated[int | None, typer.Option(help="Neurons updated per cycle.")] = None,
     index: Annotated[str | None, typer.Option(help="Rows: auto, none, word or lane.")] = None,

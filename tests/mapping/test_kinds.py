@@ -88,6 +88,14 @@ def test_too_few_cores_name_the_kinds():
         map_program(program, Target(cores=3, neurons=5, lanes=1))
 
 
+def test_cores_that_are_not_given_are_one_of_each_kind():
+    program = stochastic_program(1, (7, (9, 6), 4))
+    mapped = map_program(program, Target())
+    assert sum(core is not None for core in mapped.mesh.cores) == len(kinds_of(program)) > 1
+    plain = map_program(random_program(1, (5, 6, 3)), Target())
+    assert sum(core is not None for core in plain.mesh.cores) == 1
+
+
 def test_a_head_is_not_split():
     program = head_program(AttentionParams(tokens=3, dim=4))
     with pytest.raises(UserError) as caught:
