@@ -129,8 +129,8 @@ def _streams(layers: list[dict[str, Any]]) -> list[Any]:
          s["relative_error"], s["threshold_share"]]
         for s in layers
     ]  # fmt: skip
-    names = ["layer", "generator", "of them", "bits", "exact at", "tolerance", "margin",
-             "bits used", "rms input", "rms error", "error/input", "error/threshold"]  # fmt: skip
+    names = ["layer", "generator", "n", "bits", "exact at", "tolerance", "margin", "used",
+             "rms input", "rms error", "of input", "of threshold"]  # fmt: skip
     return ["", table("Streams", names, rows, "llrrrrrrrrrr")]
 
 
