@@ -158,7 +158,7 @@ def test_wrong_lengths_are_one_line(built, tmp_path, capsys, options, message):
         (("--stream-lanes", "0"), "stream_lanes must be a whole number from 1, not 0"),
         (("--engine", "stochastic", "--generator", "lfsr", "--weight-bits", "2"),
          "an LFSR has 3 bits or more"),
-        (("--engine", "stochastic"),
+        (("--engine", "stochastic", "--cores", "1"),
          "cores: 2 needed, 1 available; by kind: 1 stochastic (lif1); 1 stochastic (lif2); use "
          "more cores (--cores 2)"),
     ],
