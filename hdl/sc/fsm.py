@@ -3,7 +3,7 @@
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 
-from hdl.params.sc.fsm import ExponentialParams, ReluParams, TanhParams
+from hdl.params.sc.fsm import ReluParams
 from hdl.sc.step import below, step
 from hdl.sc.unit import unit_signature
 
@@ -49,9 +49,6 @@ class Tanh(_Walk):
     en, clear : next state; the first state.
     """
 
-    def __init__(self, params: TanhParams):
-        super().__init__(params)
-
     def elaborate(self, platform):
         m = super().elaborate(platform)
         m.d.comb += self.y.eq(self.state[-1])
@@ -71,9 +68,6 @@ class Exponential(_Walk):
     y : its exponential, unipolar.
     en, clear : next state; the first state.
     """
-
-    def __init__(self, params: ExponentialParams):
-        super().__init__(params)
 
     def elaborate(self, platform):
         m = super().elaborate(platform)

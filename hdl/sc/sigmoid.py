@@ -1,6 +1,5 @@
 """The sigmoid: tanh, read as a unipolar number."""
 
-from hdl.params.sc.sigmoid import SigmoidParams
 from hdl.sc.fsm import Tanh
 
 __all__ = ["Sigmoid"]
@@ -19,6 +18,3 @@ class Sigmoid(Tanh):
     y : its sigmoid, unipolar.
     en, clear : next state; the first state.
     """
-
-    def __init__(self, params: SigmoidParams):
-        super().__init__(params)
