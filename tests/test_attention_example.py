@@ -26,8 +26,7 @@ FOLDER = Path(__file__).parent.parent / "examples" / "attention"
 README = (FOLDER.parent / "README.md").read_text()
 
 
-@pytest.fixture(scope="module")
-def example():
+def load():
     """Graph, Program, stimulus and its integers."""
     settings = load_settings(FOLDER / "nervure.toml")
     graph = load_graph(FOLDER / "model.pt", settings.options)
@@ -36,6 +35,20 @@ def example():
     assert all(w.exact for r in reports for w in r.weights)
     test = read_stimulus(FOLDER / "test.npz")
     return graph, program, test, quantise_inputs(program, test)
+
+
+@pytest.fixture(scope="module")
+def example():
+    return load()
+
+
+def with_seed(program, seed):
+    """The Program with other draws of its attention head."""
+    drawn = [
+        replace(p, dendrites=replace(p.dendrites, seed=seed)) if p.dendrites else p
+        for p in program.populations
+    ]
+    return replace(program, populations=tuple(drawn))
 
 
 def right(outputs, test):
@@ -56,12 +69,8 @@ def test_float_and_golden_model_are_alike_over_draws(example):
     real, golden = [], []
     for seed in range(8):
         real.append(right(simulate(graph, test.inputs, keep=(), seed=seed).outputs, test))
-        drawn = [
-            replace(p, dendrites=replace(p.dendrites, seed=seed)) if p.dendrites else p
-            for p in program.populations
-        ]
-        changed = replace(program, populations=tuple(drawn))
-        golden.append(right(Golden(changed).run(inputs, test.lengths).outputs, test))
+        changed = Golden(with_seed(program, seed))
+        golden.append(right(changed.run(inputs, test.lengths).outputs, test))
     assert len(set(golden)) > 1
     assert len(set(real)) > 1
     assert abs(np.mean(real) - np.mean(golden)) < 5 * 0.0035 * test.samples

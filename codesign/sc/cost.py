@@ -13,6 +13,9 @@ from codesign.synth.yosys import VARIANTS
 
 __all__ = ["cost", "markdown"]
 
+#: Characters of a parameter that a table of the documentation shows.
+LONGEST = 24
+
 
 def cost(
     unit: Unit,
@@ -67,7 +70,8 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        given = ", ".join(f"{name}={value}" for name, value in row["parameters"].items())
+        texts = {name: str(value) for name, value in row["parameters"].items()}
+        given = ", ".join(f"{k}={v if len(v) <= LONGEST else '...'}" for k, v in texts.items())
         rate = "–" if row["fmax_mhz"] is None else f"{row['fmax_mhz']:.0f}"
         cells = (row["unit"], given, row["comb"], row["ff"], row["bram"], row["dsp"], rate)
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")

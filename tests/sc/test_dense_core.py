@@ -213,6 +213,19 @@ CASES = {
 }  # fmt: skip
 
 
+async def give(ctx, dut, bench):
+    """Sends events, at least one, to dendrites alone; returns {column: value}."""
+    events, values = bench.events()
+    while not values:
+        events, values = bench.events()
+    ctx.set(dut.run, 1)
+    await stream_put(ctx, dut.i, events)
+    while ctx.get(dut.busy):
+        await ctx.tick()
+    ctx.set(dut.run, 0)
+    return values
+
+
 def drive(bench, *, seed, stall, loaded, steps):
     """Random steps on a core; every sum and state is checked. Returns the k of the sums."""
     d, draw, p = bench.dense, bench.draw, bench.params
@@ -303,14 +316,7 @@ def test_cycles(name, tolerance):
 
     async def main(ctx):
         for number in range(6):
-            events, values = bench.events()
-            while not values:
-                events, values = bench.events()
-            ctx.set(dut.run, 1)
-            await stream_put(ctx, dut.i, events)
-            while ctx.get(dut.busy):
-                await ctx.tick()
-            ctx.set(dut.run, 0)
+            values = await give(ctx, dut, bench)
             active = len({c // dense.lanes for c in values})
             expected = bench.expected(values, s.source_bits, tolerance)
             ctx.set(dut.start, 1)

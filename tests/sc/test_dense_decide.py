@@ -12,7 +12,7 @@ from hdl.params.noc import Memory
 from hdl.sc.dense import DenseDendrites
 from tests.kit_core import tile_side
 from tests.kit_hdl import clocked, run, stream_get, stream_put
-from tests.sc.test_dense_core import Bench, bit, dense, numbers
+from tests.sc.test_dense_core import Bench, bit, dense, give, numbers
 
 SIGNED = ("bias", "threshold", "reset_value")
 
@@ -299,14 +299,7 @@ def test_cycles_and_when_lead_must_be_there(name):
     async def main(ctx):
         decided = 0
         for number in range(10):
-            events, values = bench.events()
-            while not values:
-                events, values = bench.events()
-            ctx.set(dut.run, 1)
-            await stream_put(ctx, dut.i, events)
-            while ctx.get(dut.busy):
-                await ctx.tick()
-            ctx.set(dut.run, 0)
+            values = await give(ctx, dut, bench)
             active = len({c // made.lanes for c in values})
             expected = []
             for neuron, row in zip(bench.neurons, bench.weights, strict=True):
