@@ -14,9 +14,7 @@ CONVERT_LATENCY = 4
 
 def array_config(p: ArrayParams) -> wiring.Signature:
     """Writes one item of one ArrayMemory a cycle; numbers 5..7 are left to a controller."""
-    return wiring.Signature(
-        {"en": Out(1), "memory": Out(3), "address": Out(32), "data": Out(64)}
-    )
+    return wiring.Signature({"en": Out(1), "memory": Out(3), "address": Out(32), "data": Out(64)})
 
 
 def array_signature(p: ArrayParams) -> wiring.Signature:

@@ -79,7 +79,9 @@ class Command(IntEnum):
     AGE = 1  #: the array's `age` -> 0
     VERIFY = 2  #: [block, tile, row, column: physical] -> m
     PROGRAM = 3  #: [block] -> pulses; status FAILED if devices failed
-    UPDATE = 4  #: [block, tile, row, column: place, value: 1 if negative] -> number of the device, k
+    UPDATE = (
+        4  #: [block, tile, row, column: place, value: 1 if negative] -> number of the device, k
+    )
     PRODUCT = 5  #: [block, tile] -> the answer of place 0, 1, ...
     REFERENCE = 6  #: Calibrate [block, tile] -> sum of readouts
     COLUMN = 7  #: Calibrate [block, tile] -> sum of readouts
