@@ -25,9 +25,9 @@ Program a device to `target` (0..2**cell_bits - 1), with A = averages::
 with clip as for a conductance. A device within tolerance takes no pulse, so programming a block
 again is a refresh.
 
-Program block b: for each logical column q in order, for each tile t, for each row r: program the
-device to TARGET(b, q, t, r). Where a weight has several pairs (devices > 1), the last column of each
-sign of a neuron makes up for the ones before it of that sign: its target is
+Program block b: for each logical column q in order, for each tile t, for each row r: program
+the device to TARGET(b, q, t, r). Where a weight has several pairs (devices > 1), the last column of
+each sign of a neuron makes up for the ones before it of that sign: its target is
 clip(TARGET + sum over these of (TARGET' - ((m' + 2**(A-1)) >> A))), m' of one new verify each, in
 ascending order, before its own (A = 0: m' itself). When column q is through with more than
 `fault_limit` failed devices and there is a spare, q moves to the next spare column and is
@@ -36,16 +36,16 @@ result: pulses of all devices, failed devices, columns moved.
 
 Wear: pulses of each physical column of each bank, counted up to 2**24 - 1.
 
-Update (for learning; devices of kind "pulse"): one SET pulse on one device of a weight, of column
-n * width + 2 * k + (1 if negative), k = counter % devices, after which the counter, one for the whole
-array, counts up (round robin: Boybat et al., Nature Communications 9, 2514, 2018).
+Update (for learning; devices of kind "pulse"): one SET pulse on one device of a weight, of logical
+column n * width + 2 * k + (1 if negative), k = counter % devices, after which the counter, one for
+the whole array, counts up (round robin: Boybat et al., Nature Communications 9, 2514, 2018).
 
 Product of block b, tile t: the reads of hdl/params/crossbar/dendrites.py for the values of INPUT;
-the answer of place n is (acc + 2**(f-1)) >> f with acc the sum of sign * place * factor(b, t, n) * d(n).
+the answer of place n is (acc + 2**(f-1)) >> f, acc the sum of sign * place * factor(b, t, n) * d(n).
 
 Calibrate block b, tile t: each row alone is read once, and of every place n the sum over rows of
-|d(n)| is its readout, R(n) (codes of range MVM; without `sampling`). "Reference" keeps R(n) and sets
-factor to `unit`. "Global" and "column" set, with the kept R0 and the rule
+|d(n)| is its readout, R(n) (codes of range MVM; without `sampling`). "Reference" keeps R(n) and
+sets factor to `unit`. "Global" and "column" set, with the kept R0 and the rule
 ratio(x, y) = min((x * unit + (y >> 1)) // y, 65535) if y > 0 else 65535::
 
     column:  factor(b, t, n) = ratio(R0(n), R(n)) if R0(n) > 0 else unit

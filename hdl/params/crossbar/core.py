@@ -5,8 +5,8 @@ population, each with `tiles` banks; slot s is place s % neurons of the core's b
 Blocks keep their numbers' order; which one of the population a block is, its first states say.
 
 Memory.SYNAPSE, item [(bank * rows + row) * columns + column]: an item of ArrayMemory.CELL (without
-epoch). Memory.POINTER, item [axon]: tile * rows + row, then 1 bit "valid" on top; an event of an axon
-that is not valid is dropped. Memory.CONTROL, item [region << region_bits | index]: see `Region`.
+epoch). Memory.POINTER, item [axon]: tile * rows + row, then 1 bit "valid" on top; an event of an
+axon that is not valid is dropped. Memory.CONTROL, item [region << region_bits | index]: see `Region`.
 
 AGE and STATE hold from the next clear on: a clear after any of them was written, and the first one,
 computes what the devices conduct; every clear restarts the generators. REFERENCE, FACTOR and COLUMN

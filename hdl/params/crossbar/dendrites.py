@@ -5,9 +5,9 @@ counts through all inputs of the neuron's population, projection by projection i
 Program, source neuron by source neuron, whether a weight is 0 or not. Source j drives row
 r = j % `rows` of tile t = j // `rows`. Neuron i stands in block b = i // `neurons`, at place
 n = i % `neurons` there; it has `width` logical columns q = n * width .. n * width + width - 1,
-which are physical columns column(b, q). Devices, reads, charges, codes: hdl/params/crossbar/array.py
-with seed `seed`, block b having entity b of its population; ages, references, gains and offsets
-are data of the population.
+which are physical columns column(b, q). Devices, reads, charges, codes:
+hdl/params/crossbar/array.py with seed `seed`, of which block b is entity b (populations have seeds of
+their own); ages, references, gains and offsets are data of the population.
 
 With p = `value_bits` (0: all events are spikes) an update makes these reads, for each block in
 order, for each tile in order, for each sign in (+1, -1), or only +1 with p = 0, with `sense` if
