@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.neuron import Emit
 from hdl.params.sc.attention import PORTS, AttentionParams
 from hdl.params.sc.dense import Streams
 from mapping.program import Population, Program, Projection
 
-__all__ = ["dendrite_problems", "sends_values"]
+__all__ = ["crossbar_sources", "dendrite_problems", "sends_values"]
 
 
 def sends_values(program: Program, name: str) -> bool:
@@ -74,6 +75,42 @@ def _attention(
     return found
 
 
+def crossbar_sources(program: Program, name: str) -> int:
+    """Sources j of a crossbar population, or how many it would have: all neurons that feed it."""
+    return sum(len(q.indptr) - 1 for q in program.projections if q.target == name)
+
+
+def _crossbar(
+    program: Program, p: Population, into: list[Projection], crossbar: Crossbar
+) -> list[str]:
+    found = []
+    for q in into:
+        full = np.diff(q.indptr) == p.size
+        if not full.all():
+            found.append(
+                f"row {int(np.argmin(full))} of the projection from {q.source} must be full, "
+                f"{p.size} weights, on a crossbar"
+            )
+        payload = program.formats.payload_bits
+        if crossbar.value_bits < payload and sends_values(program, q.source):
+            found.append(
+                f"{q.source} sends values of {payload} bits, its crossbar takes magnitudes of "
+                f"{crossbar.value_bits}"
+            )
+    wanted = crossbar.data(p.size, crossbar_sources(program, p.name))
+    if set(p.arrays) != set(wanted):
+        return [*found, f"arrays must be {', '.join(wanted)}, not {', '.join(p.arrays) or 'none'}"]
+    for name, (shape, low, high) in wanted.items():
+        value = p.arrays[name]
+        if value.dtype != np.int64 or value.shape != shape:
+            found.append(f"{name} must be int64 {shape}, not {value.dtype} {value.shape}")
+        elif value.size and not low <= value.min() <= value.max() <= high:
+            found.append(f"{name} must be in {low}..{high}")
+        elif name == "column" and (np.diff(np.sort(value, axis=1), axis=1) == 0).any():
+            found.append("column must name each physical column of a block once")
+    return found
+
+
 def dendrite_problems(program: Program) -> list[str]:
     """One line for every broken rule; the Program is otherwise valid."""
     found = []
@@ -83,8 +120,12 @@ def dendrite_problems(program: Program) -> list[str]:
         if isinstance(p.dendrites, AttentionParams):
             texts = _attention(program, p, into, p.dendrites)
         else:
-            if p.dendrites is not None:
+            if isinstance(p.dendrites, Crossbar):
+                texts = _crossbar(program, p, into, p.dendrites)
+            elif p.dendrites is not None:
                 texts = _streams(program, into, p.dendrites)
+            if p.arrays and not isinstance(p.dendrites, Crossbar):
+                texts.append("has arrays, which only a crossbar has")
             texts += [
                 f"the projection from {q.source} names port {q.port!r}, "
                 "which only an attention head has"

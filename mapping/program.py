@@ -11,6 +11,10 @@ is told by its `dendrites`:
 - Streams: the sum over all its projections, of delay 0 and 1, is a dot product of bit-streams, by
   the equations of `hdl/params/sc/dense.py`. Inputs j count through the projections in the order of
   the Program, in each through the source's neurons. A source has one projection of each delay.
+- Crossbar: the sum is read from banks of memristive devices, by the equations of
+  `hdl/params/crossbar/dendrites.py`, which also tell what stands in `arrays`. Inputs j count as for
+  streams. Every row of its projections is full, with weights of 0 too: they are what the devices
+  were programmed to, and say nothing of what they are.
 - AttentionParams: the sum is the answer A (0 or 1) of an attention head, by the equations of
   `hdl/params/sc/attention.py`; neuron token * dim + d gets A[token, d]. It has three projections,
   one for each `port`, "query", "key" and "value": neuron n of the source sets bit n of that array.
@@ -28,6 +32,7 @@ from typing import Any
 
 import numpy as np
 
+from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.neuron import FIELDS
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import Streams
@@ -69,7 +74,8 @@ class Population:
     `membrane_scale`: float [size], real value of one unit of the membrane.
     `payload_scale`: real value of one unit of an emitted value (1.0 for spikes).
     `node`: the model's node that it came from; `kind`: that node's kind ("LIF", "LI", ...).
-    `dendrites`: how it sums its input (see the module); None: exactly.
+    `dendrites`: how it sums its input (see the module); None: exactly. `arrays`: int64, the data of
+    its devices, empty without a crossbar.
     """
 
     name: str
@@ -80,7 +86,8 @@ class Population:
     membrane_scale: np.ndarray
     payload_scale: float = 1.0
     node: str = ""
-    dendrites: Streams | AttentionParams | None = None
+    dendrites: Streams | AttentionParams | Crossbar | None = None
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if set(self.fields) != set(FIELDS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import Streams
 
@@ -13,7 +14,7 @@ __all__ = ["DENDRITES", "FORMATS", "INPUT", "POPULATION", "PROJECTION", "documen
 Keys = dict[str, type | tuple[type, ...]]
 
 #: "kind" of a population's dendrites.
-DENDRITES = {"streams": Streams, "attention": AttentionParams}
+DENDRITES = {"streams": Streams, "attention": AttentionParams, "crossbar": Crossbar}
 
 DOCUMENT: Keys = {
     "schema": str, "version": int, "name": str, "formats": dict, "inputs": list,

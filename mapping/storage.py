@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.errors import UserError
 from hdl.params.neuron import FIELDS
 from mapping.program import VERSION, Formats, Input, Population, Program, Projection
@@ -64,6 +65,8 @@ def _arrays(program: Program) -> dict[str, np.ndarray]:
         for name in FIELDS:
             arrays[f"population.{i}.{name}"] = p.fields[name]
         arrays[f"population.{i}.membrane_scale"] = p.membrane_scale
+        for name, array in p.arrays.items():
+            arrays[f"population.{i}.array.{name}"] = array.reshape(-1)
     for i, q in enumerate(program.projections):
         for name in SYNAPSES:
             arrays[f"projection.{i}.{name}"] = getattr(q, name)
@@ -210,15 +213,42 @@ def _read_arrays(data: bytes, wanted: list[str], found: list[str]) -> dict[str, 
     return arrays
 
 
+def _dendrites(population: dict[str, Any]) -> Any:
+    """The dendrites of a population of the document; None if it has none."""
+    if "dendrites" not in population:
+        return None
+    values = dict(population["dendrites"])
+    return DENDRITES[values.pop("kind")](**values)
+
+
+def _shapes(document: dict[str, Any]) -> list[dict[str, tuple[int, ...]]]:
+    """Names and shapes of the arrays of each population's devices."""
+    size = {thing["name"]: thing["size"] for key in ("inputs", "populations")
+            for thing in document[key]}  # fmt: skip
+    shapes: list[dict[str, tuple[int, ...]]] = []
+    for p in document["populations"]:
+        d = _dendrites(p)
+        into = [q["source"] for q in document["projections"] if q["target"] == p["name"]]
+        data = d.data(p["size"], sum(size.get(name, 0) for name in into)) if (
+            isinstance(d, Crossbar)) else {}  # fmt: skip
+        shapes.append({name: shape for name, (shape, _, _) in data.items()})
+    return shapes
+
+
 def _decode(document: dict[str, Any], arrays: dict[str, np.ndarray]) -> Program:
     def scale(thing: dict[str, Any], key: str) -> dict[str, Any]:
         return {**thing, key: float(thing[key])}
 
-    def dendrites(p: dict[str, Any]) -> dict[str, Any]:
+    shapes = _shapes(document)
+
+    def dendrites(i: int, p: dict[str, Any]) -> dict[str, Any]:
         if "dendrites" not in p:
             return p
-        values = dict(p["dendrites"])
-        return {**p, "dendrites": DENDRITES[values.pop("kind")](**values)}
+        made = {
+            name: arrays[f"population.{i}.array.{name}"].reshape(shape)
+            for name, shape in shapes[i].items()
+        }
+        return {**p, "dendrites": _dendrites(p), "arrays": made}
 
     return Program(
         name=document["name"],
@@ -226,7 +256,7 @@ def _decode(document: dict[str, Any], arrays: dict[str, np.ndarray]) -> Program:
         inputs=tuple(Input(**scale(i, "scale")) for i in document["inputs"]),
         populations=tuple(
             Population(
-                **scale(dendrites(p), "payload_scale"),
+                **scale(dendrites(i, p), "payload_scale"),
                 fields={name: arrays[f"population.{i}.{name}"] for name in FIELDS},
                 membrane_scale=arrays[f"population.{i}.membrane_scale"],
             )
@@ -257,6 +287,8 @@ def load(directory: str | Path) -> Program:
         wanted = [
             *(f"population.{i}.{n}" for i in range(len(document["populations"]))
               for n in (*FIELDS, "membrane_scale")),
+            *(f"population.{i}.array.{n}" for i, shapes in enumerate(_shapes(document))
+              for n in shapes),
             *(f"projection.{i}.{n}" for i in range(len(document["projections"]))
               for n in SYNAPSES),
         ]  # fmt: skip
@@ -268,6 +300,8 @@ def load(directory: str | Path) -> Program:
                 program = _decode(document, arrays)
             except OverflowError:
                 found.append("program.json: a scale is too large")
+            except ValueError as e:
+                found.append(f"arrays.npz: not of the sizes in program.json: {e}")
             else:
                 found += problems(program)
                 if not found:

@@ -97,7 +97,7 @@ WHERE = ("populations", 0, "dendrites")
         (change("dendrites", 3, *WHERE[:2]), "populations[0]: 'dendrites' must be dict, not int"),
         (
             change("kind", "tree", *WHERE),
-            "populations[0]: dendrites: 'kind' must be one of streams, attention, not 'tree'",
+            "populations[0]: dendrites: 'kind' must be one of streams, attention, crossbar, not 'tree'",
         ),
         (change("kind", None, *WHERE), "'kind' must be one of streams, attention, not None"),
         (change("seed", None, *WHERE), "populations[0]: dendrites: 'seed' is missing"),

@@ -41,7 +41,8 @@ column n * width + 2 * k + (1 if negative), k = counter % devices, after which t
 the whole array, counts up (round robin: Boybat et al., Nature Communications 9, 2514, 2018).
 
 Product of block b, tile t: the reads of hdl/params/crossbar/dendrites.py for the values of INPUT;
-the answer of place n is (acc + 2**(f-1)) >> f, acc the sum of sign * place * factor(b, t, n) * d(n).
+the answer of place n is (acc + 2**(f-1)) >> f, acc the sum of sign * place * factor(b, t, n) *
+d(n).
 
 Calibrate block b, tile t: each row alone is read once, and of every place n the sum over rows of
 |d(n)| is its readout, R(n) (codes of range MVM; without `sampling`). "Reference" keeps R(n) and

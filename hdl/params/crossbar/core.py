@@ -6,7 +6,8 @@ Blocks keep their numbers' order; which one of the population a block is, its fi
 
 Memory.SYNAPSE, item [(bank * rows + row) * columns + column]: an item of ArrayMemory.CELL (without
 epoch). Memory.POINTER, item [axon]: tile * rows + row, then 1 bit "valid" on top; an event of an
-axon that is not valid is dropped. Memory.CONTROL, item [region << region_bits | index]: see `Region`.
+axon that is not valid is dropped. Memory.CONTROL, item [region << region_bits | index]: see
+`Region`.
 
 AGE and STATE hold from the next clear on: a clear after any of them was written, and the first one,
 computes what the devices conduct; every clear restarts the generators. REFERENCE, FACTOR and COLUMN

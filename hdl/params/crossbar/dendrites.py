@@ -6,8 +6,8 @@ Program, source neuron by source neuron, whether a weight is 0 or not. Source j 
 r = j % `rows` of tile t = j // `rows`. Neuron i stands in block b = i // `neurons`, at place
 n = i % `neurons` there; it has `width` logical columns q = n * width .. n * width + width - 1,
 which are physical columns column(b, q). Devices, reads, charges, codes:
-hdl/params/crossbar/array.py with seed `seed`, of which block b is entity b (populations have seeds of
-their own); ages, references, gains and offsets are data of the population.
+hdl/params/crossbar/array.py with seed `seed`, of which block b is entity b (populations have seeds
+of their own); ages, references, gains and offsets are data of the population.
 
 With p = `value_bits` (0: all events are spikes) an update makes these reads, for each block in
 order, for each tile in order, for each sign in (+1, -1), or only +1 with p = 0, with `sense` if
@@ -53,6 +53,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hdl.params.crossbar.array import GAIN_BITS, OFFSET_BITS
+from hdl.params.crossbar.device import ENTRIES, LOG_AGE_BITS, NU_BITS, READ_BITS
 from hdl.params.crossbar.noise import MOST_COLUMNS
 from hdl.params.sc.unit import check_choice, check_integer
 
@@ -134,3 +136,26 @@ class Crossbar:
     def tiles(self, sources: int) -> int:
         """Tiles of a block with so many sources."""
         return max(-(-sources // self.rows), 1)
+
+    def data(self, size: int, sources: int) -> dict[str, tuple[tuple[int, ...], int, int]]:
+        """Of a population with so many neurons and sources: of each of its arrays the shape, and
+        the least and most value."""
+        blocks, tiles = self.blocks(size), self.tiles(sources)
+        cells = (blocks, tiles, self.rows, self.columns)
+        top = (1 << self.cell_bits) - 1
+        found = {
+            "conductance": (cells, 0, top),
+            "exponent": (cells, 0, (1 << NU_BITS) - 1),
+            "read_noise": ((ENTRIES,), 0, (1 << READ_BITS) - 1),
+            "age": ((3,), 0, (1 << LOG_AGE_BITS) - 1),
+            "column": ((blocks, self.neurons * self.width), 0, self.columns - 1),
+            "factor": ((blocks, tiles, self.neurons), 0, (1 << FACTOR_BITS) - 1),
+        }
+        if self.sampling != "none":
+            return found | {"reference": ((blocks, tiles, self.columns), 0, 2 * top + 1)}
+        half = 1 << (OFFSET_BITS - 1)
+        each = (self.converters,)
+        return found | {
+            "gain": (each, 0, (1 << GAIN_BITS) - 1),
+            "offset": (each, -half, half - 1),
+        }
