@@ -91,8 +91,8 @@ class ArrayParams:
     converters : converters of a bank, each shared by columns / converters columns; 1..columns.
     gain, offset : of each range MVM, VERIFY, a tuple of one integer for each converter; gains
         0..2**18 - 1, offsets signed 26 bits, in units of 2**-16 codes. None: gains of 2**16 shifted
-        so that a full column (MVM) or a full device (VERIFY) just fits; no offsets. CONVERTER may
-        say otherwise.
+        so that a full column (MVM) or a full device (VERIFY, at most a code for a unit) just
+        fits; no offsets. CONVERTER may say otherwise.
     """
 
     device: DeviceParams
@@ -184,7 +184,8 @@ class ArrayParams:
         def fit(bits: int) -> tuple[int, ...]:
             return (min((1 << 16 + self.adc_bits) >> bits, most),) * self.converters
 
-        return fit(self.cell_bits - 1 + bits_for(self.rows)), fit(self.cell_bits)
+        device = max(self.cell_bits, self.adc_bits)
+        return fit(self.cell_bits - 1 + bits_for(self.rows)), fit(device)
 
     @property
     def offsets(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

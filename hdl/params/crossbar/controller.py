@@ -32,7 +32,8 @@ clip(TARGET + sum over these of (TARGET' - ((m' + 2**(A-1)) >> A))), m' of one n
 ascending order, before its own (A = 0: m' itself). When column q is through with more than
 `fault_limit` failed devices and there is a spare, q moves to the next spare column and is
 programmed again from its first device; failures of the column that it left no longer count. The
-result: pulses of all devices, failed devices, columns moved.
+result: pulses of all devices (up to 2**24 - 1), failed devices, columns moved. Devices that take a
+pulse age by clock `epoch` from then on, an operand.
 
 Wear: pulses of each physical column of each bank, counted up to 2**24 - 1.
 
@@ -55,8 +56,10 @@ ratio(x, y) = min((x * unit + (y >> 1)) // y, 65535) if y > 0 else 65535::
 (Joshi et al. 2020; aihwkit's GlobalDriftCompensation reads one-hot inputs the same way.)
 
 Commands are taken one at a time; each gives one answer, a Product one for each place. A command
-that names something that isn't there (a block, tile, row, place out of range, Update of a device of
-kind "write", Calibrate of an array that samples) does nothing and answers status ERROR.
+that names something that isn't there (a block, tile, row, place, epoch out of range, Update of a
+device of kind "write", or a negative one where a weight is one column, Calibrate of an array that
+samples) does nothing and gives one answer, of status ERROR and value 0. At first all memories,
+kept readouts and counts are 0, but that every factor is `unit`.
 """
 
 from __future__ import annotations
@@ -79,10 +82,9 @@ class Command(IntEnum):
     RESTART = 0  #: generators of the array back to their first state -> 0
     AGE = 1  #: the array's `age` -> 0
     VERIFY = 2  #: [block, tile, row, column: physical] -> m
-    PROGRAM = 3  #: [block] -> pulses; status FAILED if devices failed
-    UPDATE = (
-        4  #: [block, tile, row, column: place, value: 1 if negative] -> number of the device, k
-    )
+    PROGRAM = 3  #: [block, value: epoch] -> pulses; status FAILED if devices failed
+    #: [block, tile, row, column: place, value: 2 * epoch + (1 if negative)] -> k
+    UPDATE = 4
     PRODUCT = 5  #: [block, tile] -> the answer of place 0, 1, ...
     REFERENCE = 6  #: Calibrate [block, tile] -> sum of readouts
     COLUMN = 7  #: Calibrate [block, tile] -> sum of readouts
@@ -107,7 +109,8 @@ class ControllerMemory(IntEnum):
 
     TARGET = 5  #: [((block * places + q) * tiles + tile) * rows + row], places = neurons * width
     FACTOR = 6  #: [(block * tiles + tile) * neurons + n]
-    INPUT = 7  #: signed value of row [row]; what a Product drives
+    #: [row], what a Product drives: -(2**p - 1)..2**p - 1, or 0..1 if p = 0
+    INPUT = 7
 
 
 @dataclass(frozen=True, kw_only=True)
