@@ -59,7 +59,12 @@ Commands are taken one at a time; each gives one answer, a Product one for each 
 that names something that isn't there (a block, tile, row, place, epoch out of range, Update of a
 device of kind "write", or a negative one where a weight is one column, Calibrate of an array that
 samples) does nothing and gives one answer, of status ERROR and value 0. At first all memories,
-kept readouts and counts are 0, but that every factor is `unit`.
+kept readouts and counts are 0, but that every factor is `unit`. A reset sets counts (wear, failed,
+moved, the one of Update) to 0 and columns to where they were at first; what was configured,
+factors and kept readouts stay.
+
+An array that doesn't answer (one in the emulation always does): where it is busy for `patience`
+cycles at a stretch, the command is given up, with one answer of status TIMEOUT and value 0.
 """
 
 from __future__ import annotations
@@ -101,7 +106,8 @@ class Status(IntEnum):
 
     DONE = 0
     FAILED = 1  #: some device can't reach its target
-    ERROR = 2  #: no such command, block, tile, row, column
+    ERROR = 2  #: no such command, block, tile, row, column, epoch
+    TIMEOUT = 3  #: the array stayed busy
 
 
 class ControllerMemory(IntEnum):
@@ -161,3 +167,8 @@ class ControllerParams:
     def places(self) -> int:
         """Logical columns of a block."""
         return self.crossbar.neurons * self.crossbar.width
+
+    @property
+    def patience(self) -> int:
+        """Cycles, a power of two; ageing takes about 2 for each device."""
+        return 1 << (4 * self.array.cells + 1023).bit_length()
