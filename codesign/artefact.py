@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from codesign.runtime import AS_COMPILED, RunTime
 from codesign.settings import Settings
 from hdl.params.errors import UserError
 
@@ -84,15 +85,12 @@ def replacing(directory: Path, marker: str = MARKER) -> Iterator[Path]:
 class Artefact:
     """A compiled model on disk. Open it with `Artefact.open`.
 
-    stream_length, tolerance, margin : what its stochastic layers run with, set at run time; None:
-    what it was compiled with. Below 0, tolerance or margin end that kind of early termination.
+    run_time : what it runs with.
     """
 
     directory: Path
     manifest: dict[str, Any]
-    stream_length: int | None = None
-    tolerance: float | None = None
-    margin: int | None = None
+    run_time: RunTime = AS_COMPILED
 
     @classmethod
     def open(cls, directory: Path | str) -> Artefact:
@@ -120,13 +118,9 @@ class Artefact:
     def settings(self) -> Settings:
         return Settings().with_values(self.manifest["settings"], str(self.directory / MARKER))
 
-    def with_streams(
-        self, length: int | None, tolerance: float | None, margin: int | None = None
-    ) -> Artefact:
-        """The artefact run with another stream length, tolerance or margin; None leaves them."""
-        if length is None and tolerance is None and margin is None:
-            return self
-        return replace(self, stream_length=length, tolerance=tolerance, margin=margin)
+    def at(self, run_time: RunTime) -> Artefact:
+        """The artefact with other choices at run time."""
+        return replace(self, run_time=run_time) if run_time.given() else self
 
     @cached_property
     def _compiled(self) -> Program:
@@ -137,9 +131,7 @@ class Artefact:
     @cached_property
     def program(self) -> Program:
         """What it computes."""
-        from mapping.streams import with_run_time
-
-        return with_run_time(self._compiled, self.stream_length, self.tolerance, self.margin)
+        return self.run_time.program(self._compiled)
 
     @cached_property
     def mapped(self) -> Mapped:

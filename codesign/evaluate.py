@@ -10,6 +10,7 @@ import numpy as np
 
 from codesign.activity import raster
 from codesign.artefact import Artefact
+from codesign.runtime import AS_COMPILED, RunTime
 from codesign.sidebyside import Models
 from codesign.simulate import decisions, read_input
 from codesign.stream_curve import length_curve
@@ -34,8 +35,8 @@ class Evaluation:
     confusion : [label][decision] counts of the golden model. clock_mhz : of `latency_us`.
     streams : by stochastic layer {"length", "mean"}: the bits of a stream, and how many of them
     a sum took in the mean, which early termination shortens. stream_curve : the same data at all
-    stream lengths (codesign/stream_curve.py). stream_length, tolerance, margin : as asked for,
-    None is what it was compiled with.
+    stream lengths (codesign/stream_curve.py). stream_length, tolerance, margin, age,
+    compensation, noise_seed : as asked for (RunTime), None is what it was compiled with.
     """
 
     accuracy: dict[str, float | None]
@@ -64,6 +65,9 @@ class Evaluation:
     stream_length: int | None = None
     tolerance: float | None = None
     margin: int | None = None
+    age: float | None = None
+    compensation: str | None = None
+    noise_seed: int | None = None
 
     @property
     def passed(self) -> bool:
@@ -108,16 +112,14 @@ def evaluate(
     samples: int | None = None,
     rtl: bool = True,
     float: bool = True,
-    stream_length: int | None = None,
-    tolerance: float | None = None,
-    margin: int | None = None,
+    run_time: RunTime = AS_COMPILED,
     progress: Any = None,
 ) -> Evaluation:
     """Runs labelled data; the outcome is also put into the artefact's report.
 
-    samples : only the first so many. rtl, float : whether to run these too. stream_length,
-    tolerance, margin : of stochastic layers, instead of those it was compiled with. progress :
-    called with a text; its `count`, if it has one, with samples done and samples.
+    samples : only the first so many. rtl, float : whether to run these too. run_time : what
+    hardware can change. progress : called with a text; its `count`, if it has one, with samples
+    done and samples.
     """
     from sim.stimulus import quantise_inputs
 
@@ -126,7 +128,7 @@ def evaluate(
         say(f"reading {stimulus}")
         stimulus = read_input(artefact, stimulus)
     stimulus = _cut(stimulus, samples)
-    artefact = artefact.with_streams(stream_length, tolerance, margin)
+    artefact = artefact.at(run_time)
     program = artefact.program
     events = quantise_inputs(program, stimulus)
     run = Models(artefact, stimulus, events)
@@ -164,9 +166,7 @@ def evaluate(
         confusion=run.confusion(),
         streams=run.streams(),
         stream_curve=length_curve(program, stimulus, events, say),
-        stream_length=stream_length,
-        tolerance=tolerance,
-        margin=margin,
+        **run_time.given(),
     )
     shown = int(np.argmax(stimulus.lengths > 0))
     drawn = raster(

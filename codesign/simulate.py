@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from codesign.artefact import Artefact
+from codesign.runtime import AS_COMPILED, RunTime
 from hdl.params.errors import UserError
 
 if TYPE_CHECKING:
@@ -95,16 +96,13 @@ def simulate(
     out: Path | str | None = None,
     *,
     backend: str = "golden",
-    stream_length: int | None = None,
-    tolerance: float | None = None,
-    margin: int | None = None,
+    run_time: RunTime = AS_COMPILED,
     progress: Any = None,
 ) -> Simulation:
     """Runs a stimulus; writes `out` (.npz) if given.
 
-    backend : "golden", "rtl" or "float". stream_length, tolerance, margin : of stochastic
-    layers, instead of those that it was compiled with. progress : called with a text; its
-    `count`, if it has one, with samples done and samples.
+    backend : "golden", "rtl" or "float". run_time : what hardware can change. progress : called
+    with a text; its `count`, if it has one, with samples done and samples.
     """
     from sim.stimulus import quantise_inputs, write_outputs
 
@@ -112,7 +110,7 @@ def simulate(
         raise UserError(f"backend: must be one of {', '.join(BACKENDS)}, not {backend!r}")
     say = progress or (lambda text: None)
     count = getattr(progress, "count", lambda done, total: None)
-    artefact = artefact.with_streams(stream_length, tolerance, margin)
+    artefact = artefact.at(run_time)
     if out is not None:
         _ready(Path(out))
     if isinstance(stimulus, str | Path):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codesign.artefact import Artefact
+from codesign.runtime import AS_COMPILED, RunTime
 from codesign.simulate import read_input
 
 if TYPE_CHECKING:
@@ -21,18 +22,16 @@ def verify(
     stimulus: Stimulus | Path | str | None = None,
     *,
     waveforms: Path | str | None = None,
-    stream_length: int | None = None,
-    tolerance: float | None = None,
-    margin: int | None = None,
+    run_time: RunTime = AS_COMPILED,
     progress: Any = None,
     **options: Any,
 ) -> Verification:
     """Bit-exact check of an artefact.
 
     stimulus : None is seeded random input. waveforms : folder for a waveform of the first
-    mismatch. stream_length, tolerance, margin : of stochastic layers, instead of those that it was
-    compiled with; the testbench, whose vectors belong to the latter, is then left out. options :
-    `steps`, `samples`, `sample`, `seed`, `stalls`, `cocotb` of `sim.verify.verify`.
+    mismatch. run_time : what hardware can change; the testbench, whose vectors belong to what it
+    was compiled with, is then left out. options : `steps`, `samples`, `sample`, `seed`, `stalls`,
+    `cocotb` of `sim.verify.verify`.
     """
     from sim.verify import verify as run
 
@@ -44,11 +43,10 @@ def verify(
         words += ["--input", str(stimulus)]
         shown += ["--input", Path(stimulus).name]
         stimulus = read_input(artefact, stimulus)
-    given = _options({"stream-length": stream_length, "tolerance": tolerance, "margin": margin})
-    words += given
-    shown += given
-    artefact = artefact.with_streams(stream_length, tolerance, margin)
-    if given:
+    words += run_time.options()
+    shown += run_time.options()
+    artefact = artefact.at(run_time)
+    if run_time.given():
         options["cocotb"] = False
     say("mapping")
     found = run(

@@ -27,6 +27,11 @@ Margin = Annotated[
     int | None,
     typer.Option(help="Streams end once a spike is certain by so many last places; -1: never."),
 ]
+Age = Annotated[float | None, typer.Option(help="Seconds since the devices were programmed.")]
+Compensation = Annotated[
+    str | None, typer.Option(help="Of the devices' drift: none, global or column.")
+]
+NoiseSeed = Annotated[int | None, typer.Option(help="Of the noise in reads of devices.")]
 
 
 def simulate(
@@ -41,6 +46,9 @@ def simulate(
     stream_length: StreamLength = None,
     tolerance: Tolerance = None,
     margin: Margin = None,
+    age: Age = None,
+    compensation: Compensation = None,
+    noise_seed: NoiseSeed = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -53,11 +61,16 @@ def simulate(
         work("loading")
         from codesign.artefact import Artefact
         from codesign.cli.results import simulation
+        from codesign.runtime import RunTime
         from codesign.simulate import simulate as run
 
         done = run(
-            Artefact.open(directory), input, out, backend=backend, stream_length=stream_length,
-            tolerance=tolerance, margin=margin, progress=work,
+            Artefact.open(directory), input, out, backend=backend,
+            run_time=RunTime(
+                stream_length=stream_length, tolerance=tolerance, margin=margin, age=age,
+                compensation=compensation, noise_seed=noise_seed,
+            ),
+            progress=work,
         )  # fmt: skip
     terminal.result(done.to_json())
     if not json:
@@ -83,6 +96,9 @@ def verify(
     stream_length: StreamLength = None,
     tolerance: Tolerance = None,
     margin: Margin = None,
+    age: Age = None,
+    compensation: Compensation = None,
+    noise_seed: NoiseSeed = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -96,13 +112,18 @@ def verify(
         from codesign.artefact import Artefact
         from codesign.cli.results import verification
         from codesign.report import write_report
+        from codesign.runtime import RunTime
         from codesign.verify import verify as run
 
         artefact = Artefact.open(directory)
         found = run(
             artefact, input, steps=steps, samples=samples, sample=sample, seed=seed,
             stalls=not no_stalls, cocotb=not no_cocotb, waveforms=waves,
-            stream_length=stream_length, tolerance=tolerance, margin=margin, progress=work,
+            run_time=RunTime(
+                stream_length=stream_length, tolerance=tolerance, margin=margin, age=age,
+                compensation=compensation, noise_seed=noise_seed,
+            ),
+            progress=work,
         )  # fmt: skip
         write_report(artefact)
     terminal.result(found.to_json())
@@ -125,6 +146,9 @@ def evaluate(
     stream_length: StreamLength = None,
     tolerance: Tolerance = None,
     margin: Margin = None,
+    age: Age = None,
+    compensation: Compensation = None,
+    noise_seed: NoiseSeed = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -139,11 +163,16 @@ def evaluate(
         from codesign.cli.results import evaluation
         from codesign.evaluate import evaluate as run
         from codesign.report import write_report
+        from codesign.runtime import RunTime
 
         artefact = Artefact.open(directory)
         found = run(
             artefact, input, samples=samples, rtl=not no_rtl, float=not no_float,
-            stream_length=stream_length, tolerance=tolerance, margin=margin, progress=work,
+            run_time=RunTime(
+                stream_length=stream_length, tolerance=tolerance, margin=margin, age=age,
+                compensation=compensation, noise_seed=noise_seed,
+            ),
+            progress=work,
         )  # fmt: skip
         write_report(artefact)
     terminal.result(found.to_json())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from codesign.report.figures import key_figures, stages
 from codesign.report.mesh import mesh
 from codesign.report.network import network
 from codesign.report.raster import raster
+from codesign.runtime import RunTime
 
 __all__ = ["render", "template"]
 
@@ -141,9 +143,8 @@ def _commands(name: str, report: dict[str, Any]) -> list[dict[str, str]]:
         line = f"nervure evaluate {name} --input {evaluation['source']}"
         line += f" --samples {evaluation['samples']}"
         line += " --no-rtl" if evaluation["mismatches"] is None else ""
-        for option in ("stream_length", "tolerance", "margin"):
-            if evaluation.get(option) is not None:
-                line += f" --{option.replace('_', '-')} {evaluation[option]:g}"
+        run_time = RunTime(**{f.name: evaluation.get(f.name) for f in fields(RunTime)})
+        line += "".join(f" {word}" for word in run_time.options())
         state = "done"
     rows.append({"text": line, "state": state})
     line, state = f"nervure synth {name}", "not run"
