@@ -116,7 +116,10 @@ class Artefact:
 
     @cached_property
     def settings(self) -> Settings:
-        return Settings().with_values(self.manifest["settings"], str(self.directory / MARKER))
+        where = str(self.directory / MARKER)
+        return (
+            Settings().with_values(self.manifest["settings"], where).with_tables_in(self.directory)
+        )
 
     def at(self, run_time: RunTime) -> Artefact:
         """The artefact with other choices at run time."""

@@ -8,12 +8,18 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from codesign.crossbar.settings import Crossbars
 from hdl.params.errors import UserError
 from mapping.graph import Options
 from mapping.mapped import Target
 from mapping.settings import Quantisation
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["DEVICES", "Settings", "load_settings"]
+
+#: The user's table of devices in an artefact.
+DEVICES = "devices.toml"
+#: Parts of the settings; no two have a setting of the same name.
+PARTS = ("options", "quantisation", "target", "crossbar")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,19 +27,21 @@ class Settings:
     """Everything a user may choose.
 
     options : what the model file leaves open. quantisation : numbers. target : the mesh.
-    board : FPGA board whose constraints are written. calibration : stimulus that sets number
-    formats; None: random input. It is read while compiling and is no part of the artefact.
+    crossbar : devices and arrays of crossbar layers. board : FPGA board whose constraints are
+    written. calibration : stimulus that sets number formats; None: random input. It is read while
+    compiling and is no part of the artefact.
     """
 
     options: Options = field(default_factory=Options)
     quantisation: Quantisation = field(default_factory=Quantisation)
     target: Target = field(default_factory=Target)
+    crossbar: Crossbars = field(default_factory=Crossbars)
     board: str = "ulx3s-85f"
     calibration: Path | None = None
 
     def with_values(self, values: dict[str, Any], where: str = "settings") -> Settings:
         """These settings with flat `values` put in; UserError lists all unknown or wrong keys."""
-        parts = {name: getattr(self, name) for name in ("options", "quantisation", "target")}
+        parts = {name: getattr(self, name) for name in PARTS}
         known = {f.name: part for part, thing in parts.items() for f in fields(thing)}
         wrong = []
         changes: dict[str, dict[str, Any]] = {part: {} for part in parts}
@@ -58,16 +66,29 @@ class Settings:
             raise UserError(f"{where}: {error}; change the setting") from None
         if isinstance(calibration, str):
             calibration = Path(calibration)
+        if isinstance(made["crossbar"].device_table, str):
+            table = Path(made["crossbar"].device_table)
+            made["crossbar"] = replace(made["crossbar"], device_table=table)
         settings = Settings(board=board, calibration=calibration, **made)
         _check(settings, where)
         return settings
 
+    def with_tables_in(self, folder: Path) -> Settings:
+        """A device table's name is relative to `folder`."""
+        table = self.crossbar.device_table
+        if table is None:
+            return self
+        return replace(self, crossbar=replace(self.crossbar, device_table=folder / table))
+
     def flat(self) -> dict[str, Any]:
-        """All settings but the calibration file as one flat dictionary, for the artefact."""
+        """All settings but the calibration file as one flat dictionary, for the artefact, which
+        keeps a table of devices of the user's under the name DEVICES."""
+        table = None if self.crossbar.device_table is None else DEVICES
         return {
             **asdict(self.options),
             **asdict(self.quantisation),
             **asdict(self.target),
+            **{**asdict(self.crossbar), "device_table": table},
             "board": self.board,
         }
 
@@ -112,7 +133,7 @@ def _check(settings: Settings, where: str) -> None:
 def load_settings(path: Path | str | None, overrides: dict[str, Any] | None = None) -> Settings:
     """Defaults, then the TOML file (if any), then `overrides` that are not None.
 
-    A `calibration` in the file is relative to the file.
+    A `calibration` and a `device_table` in the file are relative to the file.
     """
     settings = Settings()
     if path is not None:
@@ -126,5 +147,6 @@ def load_settings(path: Path | str | None, overrides: dict[str, Any] | None = No
         settings = settings.with_values(values, str(path))
         if settings.calibration is not None:
             settings = replace(settings, calibration=Path(path).parent / settings.calibration)
+        settings = settings.with_tables_in(Path(path).parent)
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
     return settings.with_values(given, "command line")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codesign.cli.console import Json, Quiet, Terminal
+from hdl.params.errors import UserError
 
 if TYPE_CHECKING:
     from codesign.settings import Settings
@@ -80,6 +81,16 @@ def inspect(
         terminal.show(*inspection(found))
 
 
+def _array(text: str | None) -> dict[str, int]:
+    """Rows and columns of "64x64"."""
+    if text is None:
+        return {}
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+        raise UserError(f"--array: must be rows x columns, as 64x64, not {text!r}")
+    return {"array_rows": int(parts[0]), "array_columns": int(parts[1])}
+
+
 def compile_(
     model: Model,
     out: Annotated[
@@ -110,7 +121,8 @@ def compile_(
     ] = None,
     readout: Annotated[str | None, typer.Option(help="count, last, max, mean or none.")] = None,
     engine: Annotated[
-        str | None, typer.Option(help="Sums by event (exact) or stochastic (bit-streams).")
+        str | None,
+        typer.Option(help="Sums by event (exact), stochastic (bit-streams) or crossbar (devices)."),
     ] = None,
     stream_length: Annotated[int | None, typer.Option(help="Bits of a stream, 2**k.")] = None,
     generator: Annotated[str | None, typer.Option(help="Of streams: sobol or lfsr.")] = None,
@@ -128,6 +140,24 @@ def compile_(
     stream_lanes: Annotated[
         int | None, typer.Option(help="Products per cycle of a stochastic core.")
     ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Of crossbars; see nervure device list.")
+    ] = None,
+    device_table: Annotated[
+        Path | None, typer.Option(help="A table of devices of your own (.toml).")
+    ] = None,
+    array: Annotated[
+        str | None, typer.Option(help="Rows x columns of a crossbar's bank, as 64x64.")
+    ] = None,
+    sampling: Annotated[
+        str | None, typer.Option(help="Weights drawn by noisy reads: none, binary or ternary.")
+    ] = None,
+    pairs: Annotated[int | None, typer.Option(help="Pairs of devices of a weight.")] = None,
+    adc_bits: Annotated[int | None, typer.Option(help="Of a crossbar's converters.")] = None,
+    program_tolerance: Annotated[
+        float | None, typer.Option(help="Of program-and-verify, in standard deviations of a read.")
+    ] = None,
+    device_seed: Annotated[int | None, typer.Option(help="Of all noise of devices.")] = None,
     cores: Annotated[int | None, typer.Option(help="Cores; one of each kind if not given.")] = None,
     lanes: Annotated[int | None, typer.Option(help="Synapses per cycle of a core.")] = None,
     update_lanes: Annotated[int | None, typer.Option(help="Neurons updated per cycle.")] = None,
@@ -156,6 +186,9 @@ def compile_(
         "readout": readout, "engine": engine, "stream_length": stream_length,
         "generator": generator, "generators": generators, "tolerance": tolerance,
         "margin": margin, "first_length": first_length, "stream_lanes": stream_lanes,
+        "device": device, "device_table": device_table, "sampling": sampling, "pairs": pairs,
+        "adc_bits": adc_bits, "program_tolerance": program_tolerance, "device_seed": device_seed,
+        **_array(array),
         "cores": cores, "lanes": lanes, "update_lanes": update_lanes, "index": index,
         "neurons": neurons, "synapse_bits": synapse_bits, "axons": axons, "routes": routes,
         "width": width, "height": height, "interval": interval, "seed": seed,

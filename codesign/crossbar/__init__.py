@@ -1,0 +1,1 @@
+"""Layers on memristive devices: settings, programming at compile time, ageing, evaluation."""
