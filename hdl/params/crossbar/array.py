@@ -82,6 +82,7 @@ class ArrayParams:
     ----------
     device : what stands at the crossings.
     rows, columns : of a bank, 1..1024 and 1..128.
+    train : most reads whose charges add up, 1..4095.
     tiles, blocks : banks that share a generator; generators.
     epochs : clocks that devices can age by, a power of two, 1..8.
     seed, first_entity : of the generators; STATE may say otherwise.
@@ -109,10 +110,12 @@ class ArrayParams:
     converters: int = 1
     gain: tuple[tuple[int, ...], tuple[int, ...]] | None = None
     offset: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    train: int = 1 << 10
 
     def __post_init__(self) -> None:
         check_integer("rows", self.rows, 1, 1024)
         check_integer("columns", self.columns, 1, MOST_COLUMNS)
+        check_integer("train", self.train, 1, 4095)
         check_integer("tiles", self.tiles, 1, 1 << 16)
         check_integer("blocks", self.blocks, 1, 1 << 16)
         check_integer("epochs", self.epochs, 1, 8)
@@ -157,13 +160,14 @@ class ArrayParams:
 
     @property
     def charge_bits(self) -> int:
-        """Bits of the charge of one read of all rows, and 10 more for trains of pulses."""
-        return self.value_bits + bits_for(self.rows + 1) + 10
+        """Bits of the charge of a train of reads of all rows."""
+        return self.value_bits + bits_for(self.train * self.rows + 1)
 
     @property
     def code_bits(self) -> int:
-        """Bits of a code; a COUNT of all rows fits, and of a train its low bits."""
-        return max(self.adc_bits, bits_for(self.rows + 1))
+        """Bits of a code; with `senses`, a COUNT of a train of reads of all rows fits."""
+        count = bits_for(self.train * self.rows + 1) if self.senses else 0
+        return max(self.adc_bits, count)
 
     @property
     def epoch_bits(self) -> int:

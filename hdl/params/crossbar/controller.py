@@ -158,6 +158,10 @@ class ControllerParams:
                     f"{name} must be the same in array and crossbar, "
                     f"not {getattr(a, name)} and {getattr(c, name)}"
                 )
+        if a.train < c.train:
+            raise ValueError(
+                f"train of the array must be at least {c.train}, as the crossbar's, not {a.train}"
+            )
         if not a.programmable:
             raise ValueError("a controller needs an array that is programmable")
         if c.sampling != "none" and not a.senses:

@@ -80,6 +80,7 @@ class CrossbarParams(DendritesParams):
             device=DeviceParams(cell_bits=c.cell_bits, read_noise=self.read_noise),
             rows=c.rows,
             columns=c.columns,
+            train=c.train,
             tiles=self.tiles,
             blocks=self.blocks,
             programmable=False,

@@ -129,6 +129,11 @@ class Crossbar:
         """Neurons of a block."""
         return (self.columns - self.spares) // self.width
 
+    @property
+    def train(self) -> int:
+        """Most reads whose charges add up."""
+        return max((1 << self.value_bits) - 1, 1) if self.input == "width" else 1
+
     def blocks(self, size: int) -> int:
         """Blocks of a population of `size` neurons."""
         return -(-size // self.neurons)
