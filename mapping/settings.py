@@ -11,6 +11,7 @@ from hdl.params.errors import UserError
 __all__ = ["BY_LAYER", "Quantisation", "Width", "weight_width"]
 
 Width = int | str
+ENGINES = ("event", "stochastic", "crossbar")
 GENERATORS = ("sobol", "lfsr")
 #: Last places, at most, that a margin has.
 MOST_MARGIN = 255
@@ -47,8 +48,9 @@ class Quantisation:
     clip : "mse" (scale with the least squared weight error) or "max" (clip no weight).
     graded : whether inputs carry real values; None: they do if the calibration data is not 0/1.
     readout : how a decision is read; None: "count" for spiking outputs, else "last".
-    engine : how layers sum their weighted input: "event" (exactly, event by event) or "stochastic"
-        (by bit-streams, hdl/params/sc/dense.py). This and the next five: one for all layers, or a
+    engine : how layers sum their weighted input: "event" (exactly, event by event), "stochastic"
+        (by bit-streams, hdl/params/sc/dense.py) or "crossbar" (by memristive devices,
+        hdl/params/crossbar/dendrites.py; the Program is then completed in codesign/crossbar). This and the next five: one for all layers, or a
         dict from the names of layers, or of the nodes that feed them, "*" for the others.
     stream_length : bits of a stream, a power of two up to 65536; None: mapping/streams.py's rule.
     generator : of the random numbers, "sobol" (low discrepancy) or "lfsr".
@@ -117,7 +119,7 @@ class Quantisation:
             value = getattr(self, name)
             return list(value.values()) if isinstance(value, dict) else [value]
 
-        for name, allowed in (("engine", ("event", "stochastic")), ("generator", GENERATORS)):
+        for name, allowed in (("engine", ENGINES), ("generator", GENERATORS)):
             for value in values(name):
                 if value not in allowed:
                     raise UserError(
