@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mapping.program import Program
     from sim.stimulus import Stimulus
 
-__all__ = ["BACKENDS", "Simulation", "decisions", "read_input", "simulate"]
+__all__ = ["BACKENDS", "Simulation", "class_scores", "decisions", "read_input", "simulate"]
 
 BACKENDS = ("golden", "rtl", "float")
 
@@ -63,11 +63,17 @@ def read_input(artefact: Artefact, path: Path | str) -> Stimulus:
 
 
 def decisions(program: Program, outputs: np.ndarray, lengths: np.ndarray) -> np.ndarray | None:
-    """The winning output of each sample; None where the Program names no readout.
+    """The winning output of each sample; None where the Program names no readout."""
+    found = class_scores(program, outputs, lengths)
+    return None if found is None else found.argmax(axis=1).astype(np.int64)
+
+
+def class_scores(program: Program, outputs: np.ndarray, lengths: np.ndarray) -> np.ndarray | None:
+    """What decides, [samples, outputs]; None where the Program names no readout.
 
     Integers are compared as such where all outputs share one scale, else as real values.
     """
-    from mapping.readout import decide
+    from mapping.readout import scores
     from sim.stimulus import real_outputs
 
     if program.readout == "none":
@@ -76,7 +82,7 @@ def decisions(program: Program, outputs: np.ndarray, lengths: np.ndarray) -> np.
         ones = real_outputs(program, np.ones(program.output_size))
         if len(np.unique(ones)) > 1:
             outputs = real_outputs(program, outputs)
-    return decide(program.readout, outputs, np.maximum(lengths, 1))
+    return scores(program.readout, outputs, np.maximum(lengths, 1))
 
 
 def _ready(out: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from hdl.params.errors import UserError
 
-__all__ = ["READOUTS", "decide"]
+__all__ = ["READOUTS", "decide", "scores"]
 
 READOUTS = ("count", "last", "max", "mean")
 
@@ -17,6 +17,16 @@ def decide(
     readout: str, outputs: np.ndarray, lengths: Sequence[int] | np.ndarray | None = None
 ) -> np.ndarray:
     """The winning output of each sample, int64 [samples]; the lowest index wins a tie.
+
+    Parameters are those of `scores`.
+    """
+    return scores(readout, outputs, lengths).argmax(axis=1).astype(np.int64)
+
+
+def scores(
+    readout: str, outputs: np.ndarray, lengths: Sequence[int] | np.ndarray | None = None
+) -> np.ndarray:
+    """What outputs are compared by, [samples, outputs].
 
     readout: "count" (largest sum over the steps: most spikes), "last" (largest value at the last
         step), "max" (largest value at any step), "mean" (largest mean over the steps).
@@ -37,14 +47,10 @@ def decide(
     if samples and not (given.min() >= 1 and given.max() <= steps):
         raise UserError(f"lengths must lie in 1..{steps}, not {given.min()}..{given.max()}")
     if readout == "last":
-        score = values[np.arange(samples), given - 1]
-    else:
-        valid = (np.arange(steps) < given[:, None])[:, :, None]
-        if readout == "max":
-            lowest = -np.inf if values.dtype.kind == "f" else np.iinfo(values.dtype).min
-            score = np.where(valid, values, lowest).max(axis=1)
-        else:
-            score = np.where(valid, values, 0).sum(axis=1)
-            if readout == "mean":
-                score = score / given[:, None]
-    return score.argmax(axis=1).astype(np.int64)
+        return values[np.arange(samples), given - 1]
+    valid = (np.arange(steps) < given[:, None])[:, :, None]
+    if readout == "max":
+        lowest = -np.inf if values.dtype.kind == "f" else np.iinfo(values.dtype).min
+        return np.where(valid, values, lowest).max(axis=1)
+    total = np.where(valid, values, 0).sum(axis=1)
+    return total / given[:, None] if readout == "mean" else total
