@@ -1,0 +1,1 @@
+"""Golden twins of the crossbar units."""
