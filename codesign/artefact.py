@@ -134,7 +134,7 @@ class Artefact:
     @cached_property
     def program(self) -> Program:
         """What it computes."""
-        return self.run_time.program(self._compiled)
+        return self.run_time.program(self._compiled, self.settings.crossbar)
 
     @cached_property
     def mapped(self) -> Mapped:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from codesign.crossbar.settings import Crossbars
     from mapping.program import Program
 
 __all__ = ["AS_COMPILED", "RunTime"]
@@ -40,8 +41,11 @@ class RunTime:
             for word in (f"--{name.replace('_', '-')}", str(value))
         ]
 
-    def program(self, compiled: Program) -> Program:
-        """The compiled Program with these choices; UserError for one that it does not have."""
+    def program(self, compiled: Program, crossbars: Crossbars) -> Program:
+        """The compiled Program with these choices; UserError for one that it does not have.
+
+        crossbars : where devices are found.
+        """
         from mapping.streams import with_run_time
 
         program = with_run_time(compiled, self.stream_length, self.tolerance, self.margin)
@@ -49,7 +53,7 @@ class RunTime:
             return program
         from codesign.crossbar.age import aged
 
-        return aged(program, self.age, self.compensation, self.noise_seed)
+        return aged(program, crossbars, self.age, self.compensation, self.noise_seed)
 
 
 #: Nothing chosen.

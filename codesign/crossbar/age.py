@@ -1,0 +1,91 @@
+"""A Program whose devices are older, and what makes up for their drift."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from codesign.crossbar.settings import COMPENSATIONS, Crossbars
+from hdl.params.crossbar.dendrites import Crossbar
+from hdl.params.errors import UserError
+from hdl.params.sc.lfsr import seed_of
+
+if TYPE_CHECKING:
+    from mapping.program import Population, Program
+
+__all__ = ["Domain", "aged", "seed_for"]
+
+
+class Domain:
+    """What a seed is for: draws of one use never meet those of another."""
+
+    READ, PROGRAM, CALIBRATE, FAULTS = range(4)
+
+
+def seed_for(seed: int, domain: int, population: int) -> int:
+    """The seed of 32 bits for one use in one population."""
+    return seed_of(seed, domain << 24 | population, 32) - 1
+
+
+def _checked(age: float | None, compensation: str | None, noise_seed: int | None) -> None:
+    if age is not None and not (math.isfinite(age) and age >= 0):
+        raise UserError(f"age: must be a number of seconds from 0, not {age}")
+    if compensation is not None and compensation not in COMPENSATIONS:
+        raise UserError(
+            f"compensation: must be one of {', '.join(COMPENSATIONS)}, not {compensation!r}"
+        )
+    if noise_seed is not None and not 0 <= noise_seed < 1 << 32:
+        raise UserError(f"noise_seed: must be in 0..{(1 << 32) - 1}, not {noise_seed}")
+
+
+def aged(
+    program: Program,
+    crossbars: Crossbars,
+    age: float | None = None,
+    compensation: str | None = None,
+    noise_seed: int | None = None,
+) -> Program:
+    """The Program `age` seconds after its devices were programmed, read with other noise.
+
+    As hardware does when its control words are written. None: 0 s, "none", `device_seed`.
+    Compensation measures what the devices conduct (`Domain.CALIBRATE` reads) as they were and as
+    they are: of layers whose sums are read, it scales the factors (global, or a factor for each
+    neuron), of layers that sample, the references (global, or one for each column). UserError if
+    there is no crossbar, or for values out of range.
+    """
+    _checked(age, compensation, noise_seed)
+    if not any(isinstance(p.dendrites, Crossbar) for p in program.populations):
+        raise UserError(
+            f"{program.name}: no layer is on a crossbar, so there is nothing to age and no noise; "
+            "compile it with --engine crossbar"
+        )
+    seed = crossbars.device_seed if noise_seed is None else noise_seed
+    populations = [
+        _aged(p, number, crossbars, age or 0.0, compensation or "none", seed)
+        if isinstance(p.dendrites, Crossbar)
+        else p
+        for number, p in enumerate(program.populations)
+    ]
+    return replace(program, populations=tuple(populations))
+
+
+def _aged(
+    p: Population, number: int, crossbars: Crossbars, age: float, compensation: str, seed: int
+) -> Population:
+    from codesign.crossbar.compensate import compensated
+    from sim.device.integer import age as age_words
+    from sim.device.table import find_device
+
+    assert isinstance(p.dendrites, Crossbar)
+    device = find_device(crossbars.device, crossbars.device_table)
+    words = age_words(device, age, correlated=p.dendrites.correlated)
+    now = np.array([words.log_age, words.fresh, words.slow], np.int64)
+    arrays = {**p.arrays, "age": now}
+    if compensation != "none":
+        calibration = seed_for(crossbars.device_seed, Domain.CALIBRATE, number)
+        arrays = compensated(p, arrays, compensation, calibration)
+    crossbar = replace(p.dendrites, seed=seed_for(seed, Domain.READ, number))
+    return replace(p, dendrites=crossbar, arrays=arrays)

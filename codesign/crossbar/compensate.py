@@ -1,0 +1,124 @@
+"""What makes up for drift: factors of sums, references of sampled weights, from calibration reads.
+
+Sums: every row alone is read once; a neuron's readout is the sum of |d| over the rows of a tile
+(hdl/params/crossbar/controller.py, "Calibrate"), as it was at the age of the compiled Program and
+as it is now. Samples: all rows are read at once with `sense` and the ones of each column counted;
+its reference is the one, found by bisection, that gives the count of then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hdl.params.crossbar.core import CrossbarParams
+from hdl.params.crossbar.dendrites import FACTOR_BITS, Crossbar
+from sim.golden.crossbar.array import ArrayModel
+
+if TYPE_CHECKING:
+    from mapping.program import Population
+
+__all__ = ["array_of", "compensated", "readouts"]
+
+#: Reads of all rows that a column's count is the mean of.
+COUNTS = 64
+
+
+def array_of(p: Population, arrays: dict[str, np.ndarray], seed: int) -> ArrayModel:
+    """The emulated array of a population with these data, aged."""
+    crossbar = p.dendrites
+    assert isinstance(crossbar, Crossbar)
+    g = arrays["conductance"]
+    blocks, tiles, rows, columns = g.shape
+    core = CrossbarParams(
+        crossbar=crossbar,
+        blocks=blocks,
+        tiles=tiles,
+        read_noise=tuple(arrays["read_noise"].tolist()),
+        gain=tuple(arrays["gain"].tolist()) if "gain" in arrays else (),
+        offset=tuple(arrays["offset"].tolist()) if "offset" in arrays else (),
+    )
+    model = ArrayModel(replace(core.array, seed=seed))
+    model.g_p[:] = g.reshape(-1, rows, columns)
+    model.nu[:] = arrays["exponent"].reshape(-1, rows, columns)
+    model.ages[0] = arrays["age"]
+    if "reference" in arrays:
+        model.reference[:] = arrays["reference"].reshape(-1, columns)
+    model.age()
+    return model
+
+
+def readouts(p: Population, arrays: dict[str, np.ndarray], seed: int) -> np.ndarray:
+    """Of each block, tile and place the sum of |d| over rows read alone, int64."""
+    c = p.dendrites
+    assert isinstance(c, Crossbar)
+    model = array_of(p, arrays, seed)
+    blocks, tiles, rows, columns = arrays["conductance"].shape
+    converter = np.arange(columns) % c.converters
+    gain, offset = model.gain[0][converter], model.offset[0][converter]
+    sign = np.where(np.arange(c.width) % 2, -1, 1)
+    found = np.zeros((blocks, tiles, c.neurons), np.int64)
+    drive = np.eye(rows, dtype=bool)
+    for block in range(blocks):
+        physical = arrays["column"][block]
+        for tile in range(tiles):
+            for row in drive:
+                charge = model.read(block * tiles + tile, row)
+                code = np.clip((charge * gain + offset + 32768) >> 16, 0, (1 << c.adc_bits) - 1)
+                found[block, tile] += np.abs(code[physical].reshape(-1, c.width) @ sign)
+    return found
+
+
+def _ratio(was: np.ndarray, now: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """factor * was / now, rounded; the factor itself where nothing conducted."""
+    top = (1 << FACTOR_BITS) - 1
+    scaled = np.where(now > 0, (was * factor + (now >> 1)) // np.maximum(now, 1), top)
+    return np.where(was > 0, np.minimum(scaled, top), factor)
+
+
+def _counts(p: Population, arrays: dict[str, np.ndarray], model: ArrayModel) -> np.ndarray:
+    """Ones of each column [banks, columns] in COUNTS reads of all rows."""
+    drive = np.ones(arrays["conductance"].shape[2], bool)
+    model.reference[:] = arrays["reference"].reshape(model.reference.shape)
+    model.restart()
+    banks = range(len(model.reference))
+    return np.array([
+        sum(model.read(bank, drive, sense=True) for _ in range(COUNTS)) for bank in banks
+    ])  # fmt: skip
+
+
+def _references(
+    p: Population, then: dict[str, np.ndarray], now: dict[str, np.ndarray], kind: str, seed: int
+) -> np.ndarray:
+    """References at which as many ones are read as then, of a bank or of each column."""
+    wanted = _counts(p, then, array_of(p, then, seed))
+    model = array_of(p, now, seed)
+    was = then["reference"]
+    low, high = np.zeros_like(was), was.copy()  # too many ones at low, drift only lowers
+    while (high - low > 1).any():
+        middle = (low + high) >> 1
+        counts = _counts(p, {**now, "reference": middle}, model)
+        many = counts > wanted
+        if kind == "global":
+            many = np.broadcast_to((counts.sum(1) > wanted.sum(1))[:, None], counts.shape)
+        many = many.reshape(was.shape)
+        low, high = np.where(many, middle, low), np.where(many, high, middle)
+    return high
+
+
+def compensated(
+    p: Population, arrays: dict[str, np.ndarray], kind: str, seed: int
+) -> dict[str, np.ndarray]:
+    """`arrays` of a population whose devices have aged since `p.arrays`, made up for.
+
+    kind : "global" (alike in a bank) or "column". seed : of the calibration's reads.
+    """
+    then = p.arrays
+    if "reference" in then:
+        return {**arrays, "reference": _references(p, then, arrays, kind, seed)}
+    was, now = readouts(p, then, seed), readouts(p, arrays, seed)
+    if kind == "global":
+        was, now = was.sum(2, keepdims=True), now.sum(2, keepdims=True)
+    return {**arrays, "factor": _ratio(was, now, arrays["factor"])}
