@@ -1,0 +1,1 @@
+"""Memristive devices in real numbers, and the tables that make integers of them."""
