@@ -9,7 +9,7 @@ from hdl.params.neuron import bits_for
 __all__ = ["CONVERT_LATENCY", "array_config", "array_signature"]
 
 #: Cycles from `convert` to its `code`.
-CONVERT_LATENCY = 4
+CONVERT_LATENCY = 7
 
 
 def array_config(p: ArrayParams) -> wiring.Signature:
@@ -29,12 +29,15 @@ def array_signature(p: ArrayParams) -> wiring.Signature:
     bank : of reads, pulses; stays the same while one is going on.
     strobe, drive, hold, sense : for one cycle, begin a read of the driven rows.
     sample : for one cycle, the charges go to the converter.
-    convert, column, range : for one cycle, a conversion begins, any time; one a cycle. No `sample`
-        in the 2 cycles behind it.
+    convert, column, range : for one cycle, a conversion begins, any time; one a cycle. It takes
+        what was sampled before; a `sample` in the same cycle or behind it doesn't matter.
     code : of the conversion CONVERT_LATENCY cycles ago.
     pulse, kind, row, column, level, epoch : for one cycle, begin a pulse; only if programmable.
     age : for one cycle, begin to compute what all devices conduct.
     restart : for one cycle, the generators go to their first state.
+
+    A reset leaves what the memories hold: the generators' states, and what an ageing or a pulse
+    under way had not reached. A `restart` and an `age` put that right, but for the pulsed device.
     """
     return wiring.Signature(
         {
