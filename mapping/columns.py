@@ -60,15 +60,16 @@ class Columns:
 
 
 def encode_columns(
-    streams: Streams, s: Synapses, generator: np.ndarray, slots: int, axons: int, lanes: int | None
+    streams: Streams, s: Synapses, inputs: np.ndarray, slots: int, axons: int, lanes: int | None
 ) -> Columns:
     """Columns for the sources of a core, in the order of their axons, each in a bank of its
-    generator. `generator`: of each synapse. `lanes`: None is MOST_LANES, or fewer if they do.
+    generator. `inputs`: of each synapse, its source's j. `lanes`: None is MOST_LANES, or fewer if
+    they do.
     """
     axon, first, number = np.unique(s.axon, return_index=True, return_inverse=True)
     if not len(axon):
         axon, first = np.zeros(1, np.int64), np.zeros(0, np.int64)
-    dealt = generator[first]
+    dealt = inputs[first] % streams.generators
     if lanes is None:
         lanes = max(1 << bits_for(min(len(axon), MOST_LANES)), streams.generators)
     if lanes < streams.generators:

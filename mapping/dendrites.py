@@ -37,10 +37,15 @@ def _streams(program: Program, into: list[Projection], streams: Streams) -> list
                 f"{q.source} sends values of magnitudes up to {1 << payload}, more than "
                 f"2**value_bits of its streams, {1 << streams.value_bits}"
             )
+    return found + _parallel(into)
+
+
+def _parallel(into: list[Projection]) -> list[str]:
     pairs = [(q.source, q.delay) for q in into]
-    for source, delay in sorted({pair for pair in pairs if pairs.count(pair) > 1}):
-        found.append(f"{source} has several projections of delay {delay} to it; add them up")
-    return found
+    return [
+        f"{source} has several projections of delay {delay} to it; add them up"
+        for source, delay in sorted({pair for pair in pairs if pairs.count(pair) > 1})
+    ]
 
 
 def _one_to_one(q: Projection, size: int) -> bool:
@@ -83,7 +88,7 @@ def crossbar_sources(program: Program, name: str) -> int:
 def _crossbar(
     program: Program, p: Population, into: list[Projection], crossbar: Crossbar
 ) -> list[str]:
-    found = []
+    found = _parallel(into)
     for q in into:
         full = np.diff(q.indptr) == p.size
         if not full.all():

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.errors import UserError
 from hdl.params.host import HostParams
 from hdl.params.neuron import FIELDS, CoreParams, Emit, Range, bits_for
 from hdl.params.noc import FlitParams, Memory, MeshParams
+from mapping.banks import Banks
 from mapping.images import (
     Rows,
     acc_bits,
@@ -87,9 +89,12 @@ def _core_params(
         synapses = {"dendrites": core.rows.params}
     if bits > 40:
         name = program.populations[int(network.population[core.neurons[0]])].name
+        fewer = "weight bits (--weight-bits)"
+        if isinstance(core.rows, Banks):
+            fewer = "ADC bits (--adc-bits)"
         raise UserError(
             f"core of {name}: accumulators need {bits} bits, 40 available; "
-            "use fewer weight bits (--weight-bits) or smaller payloads"
+            f"use fewer {fewer} or smaller payloads (--payload-bits)"
         )
     shared = split_fields(fields, parts)
     if not formats.current_bits:
@@ -128,6 +133,9 @@ def assemble(
     value_bits = program.formats.payload_bits if network.graded.any() else 0
     if ((emit == Emit.STATE) & (network.output >= 0)).any():
         value_bits = max(value_bits, program.formats.membrane_bits)
+    for p in program.populations:
+        if isinstance(p.dendrites, Crossbar):
+            value_bits = max(value_bits, p.dendrites.value_bits)
     params: list[CoreParams | None] = [None] * tiles
     images: list[Images | None] = [None] * tiles
     whole = {

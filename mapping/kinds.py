@@ -3,7 +3,8 @@
 A core has one kind of dendrites. Event-driven populations share cores freely; stochastic ones if
 their streams and their levels are the same (and, with several generators, only if they are one
 population: its inputs are counted through to deal the generators out); an attention head has a
-core of its own. Each kind is partitioned by itself.
+core of its own; a crossbar population has cores of its own, each with whole blocks of it. Each kind
+is partitioned by itself.
 """
 
 from __future__ import annotations
@@ -12,28 +13,35 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.errors import UserError
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import Streams
+from mapping.banks import block_bits
 from mapping.network import Network
 from mapping.partition import Limits, in_layer_order
-from mapping.program import Program
+from mapping.program import Population, Program
 from mapping.refine import refine
 
 __all__ = ["Kind", "kinds_of", "partition"]
+
+NAMES = {
+    type(None): "event-driven",
+    Streams: "stochastic",
+    AttentionParams: "attention",
+    Crossbar: "crossbar",
+}
 
 
 @dataclass(frozen=True)
 class Kind:
     """dendrites: of its cores, None for event-driven ones. populations: their numbers."""
 
-    dendrites: Streams | AttentionParams | None
+    dendrites: Streams | AttentionParams | Crossbar | None
     populations: tuple[int, ...]
 
     def describe(self, program: Program) -> str:
-        name = {type(None): "event-driven", Streams: "stochastic"}.get(
-            type(self.dendrites), "attention"
-        )
+        name = NAMES[type(self.dendrites)]
         return f"{name} ({', '.join(program.populations[i].name for i in self.populations)})"
 
 
@@ -76,7 +84,7 @@ def _part(network: Network, members: np.ndarray, spikes: np.ndarray) -> tuple[Ne
         weight=network.weight[kept],
         exponent=network.exponent[kept],
         projection=network.projection[kept],
-        generator=network.generator[kept],
+        number=network.number[kept],
     )
     return part, spikes[order]
 
@@ -88,6 +96,10 @@ def _load(
     if isinstance(kind.dendrites, Streams):
         columns = len(np.unique(part.source))
         return part.neurons * -(-columns // stream_lanes) * 2.0**kind.dendrites.log2_length
+    if isinstance(kind.dendrites, Crossbar):
+        c = kind.dendrites
+        banks = c.blocks(part.neurons) * c.tiles(len(np.unique(part.source)))
+        return float(banks * (c.rows + c.columns) * max(c.value_bits, c.train, 1))
     return float(spikes[part.source].sum()) / limits.lanes + part.neurons
 
 
@@ -105,6 +117,30 @@ def _fits(part: Network, limits: Limits) -> int:
         except UserError:
             low = middle + 1
     return high
+
+
+def _fits_blocks(p: Population, limit: Limits) -> int:
+    """The fewest cores that hold a crossbar population; UserError if one can't hold a block."""
+    assert isinstance(p.dendrites, Crossbar)
+    blocks = held = p.dendrites.blocks(p.size)
+    neurons = min(p.dendrites.neurons, p.size)
+    if limit.neurons is not None and limit.neurons < p.size:
+        held = limit.neurons // neurons
+        if not held:
+            raise UserError(
+                f"{p.name}: a block of its crossbar has {neurons} neurons, {limit.neurons} slots "
+                "available; allow more in a core (--neurons) or use a narrower array (--array)"
+            )
+    if limit.bits is not None:
+        each = block_bits(p)
+        held = min(held, limit.bits // each)
+        if not held:
+            raise UserError(
+                f"{p.name}: a block of its crossbar takes {each} bits of synapse memory, "
+                f"{limit.bits} available; allow more in a core (--synapse-bits) or use a narrower "
+                "array (--array)"
+            )
+    return -(-blocks // held)
 
 
 def _share(
@@ -147,16 +183,21 @@ def partition(
         core = in_layer_order(part, limit)
         return core if seed is None else refine(part, core, limit, weight, seed)
 
-    heads = [isinstance(kind.dendrites, AttentionParams) for kind in kinds]
-    if heads == [False]:
+    if len(kinds) == 1 and isinstance(kinds[0].dendrites, Streams | None):
         return divide(network, limits[0], spikes)
     groups = [np.flatnonzero(np.isin(network.population, kind.populations)) for kind in kinds]
     parts = [_part(network, members, spikes) for members in groups]
-    least = [
-        1 if head else _fits(part, limit)
-        for head, limit, (part, _) in zip(heads, limits, parts, strict=True)
-    ]
-    most = [1 if head else len(members) for head, members in zip(heads, groups, strict=True)]
+    least, most = [], []
+    for kind, limit, (part, _) in zip(kinds, limits, parts, strict=True):
+        if isinstance(kind.dendrites, AttentionParams):
+            least.append(1)
+            most.append(1)
+        elif isinstance(kind.dendrites, Crossbar):
+            least.append(_fits_blocks(program.populations[kind.populations[0]], limit))
+            most.append(kind.dendrites.blocks(part.neurons))
+        else:
+            least.append(_fits(part, limit))
+            most.append(part.neurons)
     loads = [
         _load(kind, part, limit, stream_lanes, weight)
         for kind, limit, (part, weight) in zip(kinds, limits, parts, strict=True)
@@ -164,10 +205,13 @@ def partition(
     counts = _share(program, kinds, least, most, loads, limits[0].cores)
     core_of = np.zeros(network.neurons, dtype=np.int64)
     first = 0
-    for head, members, count, limit, (part, weight) in zip(
-        heads, groups, counts, limits, parts, strict=True
+    for kind, members, count, limit, (part, weight) in zip(
+        kinds, groups, counts, limits, parts, strict=True
     ):
-        if not head:
+        if isinstance(kind.dendrites, Crossbar):
+            block = np.arange(part.neurons) // kind.dendrites.neurons
+            core_of[members] = block * count // (block[-1] + 1)
+        elif not isinstance(kind.dendrites, AttentionParams):
             core_of[members] = divide(part, replace(limit, cores=count), weight)
         core_of[members] += first
         first = int(core_of[members].max()) + 1

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.errors import UserError
 from hdl.params.sc.dense import Streams
+from mapping.banks import Banks, encode_banks
 from mapping.columns import MOST_LANES, Columns, Head, encode_columns, encode_head
 from mapping.images import Rows, Synapses, encode_rows
 from mapping.kinds import kinds_of, partition
@@ -34,7 +36,14 @@ class Core:
     synapses: Synapses
     source: np.ndarray  #: source number of each synapse
     widest: int  #: weight bits of its widest projection
-    rows: Rows | Columns | Head
+    rows: Rows | Columns | Head | Banks
+
+    @property
+    def held(self) -> int:
+        """Memory bits as a partition counts them (mapping/partition.py: Limits)."""
+        if isinstance(self.rows, Banks):
+            return self.rows.held
+        return len(self.source) * self.widest
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,8 +100,9 @@ def fit(
             raise problem
         if attempt:
             k = kind_of[int(network.population[worst.neurons[0]])]
-            held = len(worst.source) * worst.widest
-            bits = min(limits[k].bits or held, held * target.synapse_bits // worst.rows.bits)
+            bits = min(
+                limits[k].bits or worst.held, worst.held * target.synapse_bits // worst.rows.bits
+            )
             limits[k] = replace(limits[k], bits=bits)
     assert problem is not None
     raise problem
@@ -130,7 +140,8 @@ def _lay_out(
     for k in range(count):
         members = np.flatnonzero(core_of == k)
         members = members[np.argsort(network.level[members], kind="stable")]
-        dendrites = program.populations[int(network.population[members[0]])].dendrites
+        population = program.populations[int(network.population[members[0]])]
+        dendrites = population.dendrites
         lanes = target.lanes if dendrites is None else 1
         slot = _slots(network, members, lanes)
         slot_of[members] = slot
@@ -147,12 +158,17 @@ def _lay_out(
         axons = max(routing.axons[tile[k]], 1)
         present = np.unique(network.projection[mine])
         bits = int(network.weight_bits[present].max(initial=1))
-        rows: Rows | Columns | Head
+        rows: Rows | Columns | Head | Banks
         if dendrites is None:
             rows = encode_rows(s, axons, lanes, used, bits, target.index, target.synapse_bits)
         elif isinstance(dendrites, Streams):
-            dealt = network.generator[mine]
-            rows = encode_columns(dendrites, s, dealt, slots, axons, target.stream_lanes)
+            number = network.number[mine]
+            rows = encode_columns(dendrites, s, number, slots, axons, target.stream_lanes)
+        elif isinstance(dendrites, Crossbar):
+            block = int(members[0]) + network.inputs - network.first[population.name]
+            block //= dendrites.neurons
+            blocks = dendrites.blocks(slots)
+            rows = encode_banks(population, block, blocks, network.number[mine], axons)
         else:
             rows = encode_head(dendrites, axons)
         cores.append(
@@ -219,10 +235,13 @@ def _overflow(program: Program, network: Network, core: Core, target: Target) ->
                     f"{name}); an attention head takes one core: allow more in it ({option})"
                 )
     if target.synapse_bits is not None and core.rows.bits > target.synapse_bits:
+        other = "fewer weight bits (--weight-bits)"
+        if isinstance(core.rows, Banks):
+            other = "a narrower array (--array)"
         return (
             f"core at tile {core.tile}: {core.rows.bits} bits of synapse memory needed, "
             f"{target.synapse_bits} available (most for {name}); "
-            "use more cores (--cores) or fewer weight bits (--weight-bits)"
+            f"use more cores (--cores) or {other}"
         )
     if target.axons is not None and core.axons > target.axons:
         return (

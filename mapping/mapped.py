@@ -68,9 +68,11 @@ class Mapped:
     `delayed_routes`: the same for projections of delay 1: flits sent one step later; empty if
     no input has one.
     `stats`: "cores": per core a dict {tile, x, y, neurons, slots, axons, dendrites ("events",
-    "streams" or "attention"), weight_bits, synapse_bits (headers and pointers counted), empty_rows,
-    slots_by_population; "events": index, words_per_event; "streams": columns, stream_lanes,
-    generator, generators, stream_length};
+    "streams", "attention" or "crossbar"), weight_bits (of a conductance on a crossbar),
+    synapse_bits (headers and pointers counted), empty_rows, slots_by_population; "events": index,
+    words_per_event; "streams": columns, stream_lanes, generator, generators, stream_length;
+    "crossbar": blocks, banks, rows and columns of a bank, cells, converters (of all banks),
+    adc_bits, sampling, device};
     "links": expected flits per step of each link "x,y>x,y" ("host" for the host);
     "km1": mean number of other cores that a spike must reach; "mean_hops": links per flit.
     `notes`: what a user should know, a list of {"node", "change", "effect"}.

@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
+from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.errors import UserError
 from hdl.params.neuron import Emit
-from hdl.params.sc.attention import PORTS
+from hdl.params.sc.attention import PORTS, AttentionParams
 from hdl.params.sc.dense import Streams
 from mapping.dendrites import dendrite_problems
 from mapping.program import Program, Projection
 from mapping.schedule import Edge
 
-__all__ = ["Network", "add_up", "flatten"]
+__all__ = ["Network", "add_up", "added_up", "flatten"]
 
 MAX_EXPONENT = 15
 
@@ -30,7 +31,8 @@ class Network:
     """Synapses are sorted by source; a (source, target) pair occurs at most once.
 
     Into a stochastic population a weight is shifted by its exponent already, into an attention head
-    it says which of its ports the source feeds: bit n is PORTS[n].
+    it says which of its ports the source feeds: bit n is PORTS[n]. Into a crossbar every source has
+    a synapse to every neuron, weights of 0 too.
     """
 
     inputs: int  #: sources at the host, delayed ones counted
@@ -45,7 +47,8 @@ class Network:
     target: np.ndarray  #: of each synapse: neuron number
     weight: np.ndarray
     exponent: np.ndarray
-    generator: np.ndarray  #: of each synapse: its source's at a stochastic population, else 0
+    number: np.ndarray  #: of each synapse: its source's number j among all inputs of a stochastic
+    #: population or a crossbar, else 0
     projection: np.ndarray  #: of each synapse: number into `weight_bits`
     weight_bits: np.ndarray  #: of each (merged) projection
     edges: tuple[Edge, ...]
@@ -65,18 +68,13 @@ def _joined(group: list[Projection]) -> Projection:
     return replace(group[0], weights=group[0].weights * ports)
 
 
-def _generators(
-    program: Program, streams: dict[str, Streams]
-) -> dict[tuple[str, str, int], np.ndarray]:
-    """By source, target and delay of projections into stochastic populations: what generator each
-    source neuron draws from."""
-    found, counted = {}, dict.fromkeys(streams, 0)
+def _inputs(program: Program) -> dict[tuple[str, str, int], int]:
+    """By source, target and delay of a projection: how many inputs its target has before it."""
+    found: dict[tuple[str, str, int], int] = {}
+    counted = dict.fromkeys((p.name for p in program.populations), 0)
     for q in program.projections:
-        if q.target in streams:
-            size = len(q.indptr) - 1
-            place = counted[q.target] + np.arange(size)
-            found[q.source, q.target, q.delay] = place % streams[q.target].generators
-            counted[q.target] += size
+        found[q.source, q.target, q.delay] = counted[q.target]
+        counted[q.target] += len(q.indptr) - 1
     return found
 
 
@@ -106,6 +104,24 @@ def add_up(group: list[Projection], rows: int, columns: int) -> Projection:
         exponent=least,
         delay=group[0].delay,
     )
+
+
+def added_up(program: Program, name: str) -> Program:
+    """The Program with parallel projections into a population as one each."""
+    size = {i.name: i.size for i in program.inputs} | {p.name: p.size for p in program.populations}
+    groups: dict[tuple[str, int], list[Projection]] = {}
+    for q in program.projections:
+        if q.target == name:
+            groups.setdefault((q.source, q.delay), []).append(q)
+    first = {id(group[0]): group for group in groups.values()}
+    kept = []
+    for q in program.projections:
+        if q.target != name:
+            kept.append(q)
+        elif id(q) in first:
+            group = first[id(q)]
+            kept.append(q if len(group) == 1 else add_up(group, size[q.source], size[name]))
+    return replace(program, projections=tuple(kept))
 
 
 def _check(program: Program) -> None:
@@ -156,15 +172,15 @@ def flatten(program: Program) -> Network:
     level = {i.name: 0 for i in program.inputs} | {p.name: p.level for p in program.populations}
     late = any(q.delay == 1 and not level[q.source] for q in program.projections)
     first: dict[str, int] = {}
-    number = 0
+    total = 0
     for i in program.inputs:
-        first[i.name] = number
-        number += i.size
-    delayed = number
-    inputs = number = number * 2 if late else number
+        first[i.name] = total
+        total += i.size
+    delayed = total
+    inputs = total = total * 2 if late else total
     for p in program.populations:
-        first[p.name] = number
-        number += p.size
+        first[p.name] = total
+        total += p.size
     pairs: dict[tuple[str, str, int], list[Projection]] = {}
     edges: list[Edge] = []
     for q in program.projections:
@@ -172,13 +188,13 @@ def flatten(program: Program) -> Network:
         delay = q.delay if level[q.source] or q.delay != 1 else 0
         name = f"projection {q.source} -> {q.target}"
         edges.append((level[q.source], level[q.target], delay, name))
-    special = {p.name: p.dendrites for p in program.populations if p.dendrites is not None}
-    streams = {name: s for name, s in special.items() if isinstance(s, Streams)}
-    generators = _generators(program, streams)
+    dendrites = {p.name: p.dendrites for p in program.populations}
+    numbers = _inputs(program)
     parts: list[tuple[np.ndarray, ...]] = []
     bits: list[int] = []
     for (a, b, delay), group in pairs.items():
-        if b in special and b not in streams:
+        kind = dendrites[b]
+        if isinstance(kind, AttentionParams):
             q = _joined(group)
         else:
             q = group[0] if len(group) == 1 else add_up(group, size[a], size[b])
@@ -187,29 +203,30 @@ def flatten(program: Program) -> Network:
             rows += delayed
         columns = np.asarray(q.indices, dtype=np.int64) + (first[b] - inputs)
         weights = np.asarray(q.weights, dtype=np.int64)
-        dealt = np.zeros(len(rows), dtype=np.int64)
-        if b in streams:
-            weights = weights << q.exponent
-            dealt = np.repeat(generators[a, b, delay], np.diff(q.indptr))
-        keep = weights != 0
+        number = np.zeros(len(rows), dtype=np.int64)
+        if isinstance(kind, Streams | Crossbar):
+            number = np.repeat(np.arange(size[a]) + numbers[a, b, delay], np.diff(q.indptr))
+        shift = q.exponent
+        if isinstance(kind, Streams):
+            weights, shift = weights << shift, 0
+        keep = (weights != 0) | isinstance(kind, Crossbar)
         if not keep.all():
-            rows, columns, weights, dealt = (x[keep] for x in (rows, columns, weights, dealt))
+            rows, columns, weights, number = (x[keep] for x in (rows, columns, weights, number))
         count = len(rows)
-        shift = 0 if b in streams else q.exponent
         parts.append(
-            (rows, columns, weights, np.full(count, shift), dealt, np.full(count, len(bits)))
+            (rows, columns, weights, np.full(count, shift), number, np.full(count, len(bits)))
         )
-        bits.append(streams[b].weight_bits + 2 if b in streams else q.weight_bits)
+        bits.append(kind.weight_bits + 2 if isinstance(kind, Streams) else q.weight_bits)
     columns_of = [
         np.concatenate([p[k] for p in parts]) if parts else np.zeros(0, np.int64) for k in range(6)
     ]
     order = np.argsort(columns_of[0], kind="stable")
-    source, target, weight, exponent, generator, projection = (c[order] for c in columns_of)
+    source, target, weight, exponent, number, projection = (c[order] for c in columns_of)
     graded = np.concatenate(
         [np.full(i.size, i.graded) for i in program.inputs] * (2 if late else 1)
         + [p.fields["emit"] == Emit.VALUE for p in program.populations]
     )
-    output = np.full(number - inputs, -1)
+    output = np.full(total - inputs, -1)
     count = 0
     for name in program.outputs:
         begin = first[name] - inputs
@@ -218,7 +235,7 @@ def flatten(program: Program) -> Network:
     sizes = [p.size for p in program.populations]
     return Network(
         inputs=inputs,
-        neurons=number - inputs,
+        neurons=total - inputs,
         first=first,
         size=size,
         population=np.repeat(np.arange(len(sizes)), sizes),
@@ -229,7 +246,7 @@ def flatten(program: Program) -> Network:
         target=target,
         weight=weight,
         exponent=exponent,
-        generator=generator,
+        number=number,
         projection=projection,
         weight_bits=np.asarray(bits, dtype=np.int64),
         edges=tuple(edges),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hdl.params.neuron import CoreParams
+from mapping.banks import Banks
 from mapping.columns import Columns, Head
 from mapping.images import Rows
 from mapping.layout import Layout
@@ -64,7 +65,7 @@ def map_stats(
     }
 
 
-def _of_dendrites(rows: Rows | Columns | Head) -> dict[str, Any]:
+def _of_dendrites(rows: Rows | Columns | Head | Banks) -> dict[str, Any]:
     if isinstance(rows, Head):
         return {"dendrites": "attention", "weight_bits": 1}
     if isinstance(rows, Rows):
@@ -73,6 +74,21 @@ def _of_dendrites(rows: Rows | Columns | Head) -> dict[str, Any]:
             "index": rows.index,
             "weight_bits": rows.weight_bits,
             "words_per_event": rows.words_per_event,
+        }
+    if isinstance(rows, Banks):
+        array = rows.params.array
+        return {
+            "dendrites": "crossbar",
+            "weight_bits": array.cell_bits,
+            "blocks": array.blocks,
+            "banks": array.banks,
+            "rows": array.rows,
+            "columns": array.columns,
+            "cells": array.cells,
+            "converters": array.converters * array.banks,
+            "adc_bits": array.adc_bits,
+            "sampling": rows.params.crossbar.sampling,
+            "device": rows.params.crossbar.device,
         }
     streams = rows.params.streams
     return {

@@ -18,8 +18,8 @@ from hdl.params.errors import UserError
 from hdl.params.sc.dense import Streams
 from mapping.dendrites import sends_values
 from mapping.graph import Graph
-from mapping.network import add_up
-from mapping.program import Population, Program, Projection
+from mapping.network import added_up
+from mapping.program import Population, Program
 from mapping.settings import Quantisation
 
 __all__ = ["DEFAULT_LENGTH", "relative_tolerance", "stochastic_program", "with_run_time"]
@@ -38,24 +38,6 @@ def relative_tolerance(streams: Streams) -> float | None:
 def _steps(tolerance: float | None, whole: int) -> int:
     """A tolerance as the hardware's integer, for products of up to 2**whole."""
     return -1 if tolerance is None else min(int(tolerance * (1 << whole)), MOST_TOLERANCE)
-
-
-def _added_up(program: Program, name: str) -> Program:
-    """Parallel projections into a population as one each."""
-    size = {i.name: i.size for i in program.inputs} | {p.name: p.size for p in program.populations}
-    groups: dict[tuple[str, int], list[Projection]] = {}
-    for q in program.projections:
-        if q.target == name:
-            groups.setdefault((q.source, q.delay), []).append(q)
-    first = {id(group[0]): group for group in groups.values()}
-    kept = []
-    for q in program.projections:
-        if q.target != name:
-            kept.append(q)
-        elif id(q) in first:
-            group = first[id(q)]
-            kept.append(q if len(group) == 1 else add_up(group, size[q.source], size[name]))
-    return replace(program, projections=tuple(kept))
 
 
 def _streams(program: Program, p: Population, names: Iterable[str], settings: Quantisation,
@@ -129,7 +111,7 @@ def stochastic_program(
             continue
         if not any(q.target == p.name for q in program.projections):
             continue
-        program = _added_up(program, p.name)
+        program = added_up(program, p.name)
         made[p.name] = _streams(program, p, names, settings, notes)
     wanted = settings.stream_length
     if isinstance(wanted, int) and made:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hdl.params.crossbar.core import CrossbarParams
 from hdl.params.neuron import CoreParams
 from hdl.params.sc.dense import DenseParams
 from mapping.mapped import Mapped
@@ -63,6 +64,8 @@ def step_cycles(core: CoreParams) -> int:
     d = core.dendrites
     if isinstance(d, DenseParams):
         return core.slots * (d.tiles << d.streams.log2_length)
+    if isinstance(d, CrossbarParams):
+        return d.read_cycles
     return core.update_cycles if d is not None else 2 * (core.slots // core.update_lanes)
 
 

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hdl.params.crossbar.core import CrossbarParams
 from hdl.params.host import HostOp, ReplyOp
 from hdl.params.neuron import CoreParams
 from hdl.params.noc import ConfigOp, Memory
 from hdl.params.sc.dense import DenseParams, Streams
+from mapping.banks import control_image
 from mapping.mapped import Mapped
 
 __all__ = [
@@ -97,6 +99,22 @@ def _bodies(mapped: Mapped, core: CoreParams, memory: Memory, items: list[int]) 
     return bodies
 
 
+def _writes(
+    mapped: Mapped, tile: int, core: CoreParams, memory: Memory, items: list[int]
+) -> list[np.ndarray]:
+    """Words that write a memory from item 0 on; of a crossbar's control words what there is."""
+    runs = [(0, len(items))]
+    d = core.dendrites
+    if memory == Memory.CONTROL and isinstance(d, CrossbarParams):
+        runs = [(r << d.region_bits, count) for r, (count, _) in d.regions.items() if count]
+    parts = []
+    for first, count in runs:
+        bodies = _bodies(mapped, core, memory, items[first : first + count])
+        stream = np.concatenate([[u64(select(memory, first))], bodies.reshape(-1)])
+        parts.append(config_words(mapped, tile, stream))
+    return parts
+
+
 def load_words(mapped: Mapped) -> np.ndarray:
     """Words that fill all memories of all cores."""
     parts = []
@@ -104,24 +122,31 @@ def load_words(mapped: Mapped) -> np.ndarray:
         images = mapped.images[tile]
         assert images is not None
         for memory, items in sorted(images.items()):
-            bodies = _bodies(mapped, core, memory, items)
-            stream = np.concatenate([[np.uint64(select(memory))], bodies.reshape(-1)])
-            parts.append(config_words(mapped, tile, stream))
+            parts += _writes(mapped, tile, core, memory, items)
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
 
 
 def control_words(mapped: Mapped) -> np.ndarray:
-    """Words that give every stochastic core the Program's stream length, tolerance and margin."""
+    """Words that give every core what the Program has and may change at run time.
+
+    Stochastic cores: stream length, tolerance, margin. Crossbars: age, first states of the
+    generators (the seed), references, factors, columns.
+    """
     parts = []
     for tile, core in cores(mapped):
-        if not isinstance(core.dendrites, DenseParams):
+        d = core.dendrites
+        if not isinstance(d, DenseParams | CrossbarParams):
             continue
         name = next(name for name, (where, _) in mapped.slots.items() if tile in where)
-        streams = mapped.program.population(name).dendrites
-        assert isinstance(streams, Streams)
-        item = core.dendrites.control(streams.log2_length, streams.tolerance, streams.margin)
-        stream = [select(Memory.CONTROL), *_bodies(mapped, core, Memory.CONTROL, [item]).flat]
-        parts.append(config_words(mapped, tile, u64(stream)))
+        p = mapped.program.population(name)
+        if isinstance(d, DenseParams):
+            assert isinstance(p.dendrites, Streams)
+            s = p.dendrites
+            items = [d.control(s.log2_length, s.tolerance, s.margin)]
+        else:
+            first = int(np.argmax(mapped.slots[name][0] == tile))
+            items = control_image(d, p, first // d.crossbar.neurons)
+        parts += _writes(mapped, tile, core, Memory.CONTROL, items)
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
 
 

@@ -71,6 +71,11 @@ def _dendrites(core: dict[str, Any]) -> str:
             f"{core['generator']} streams of {core['stream_length']} bits, "
             f"{core['stream_lanes']} lanes"
         )
+    if core.get("dendrites") == "crossbar":
+        return (
+            f"{core['banks']} banks of {core['rows']} x {core['columns']} devices, "
+            f"{core['converters']} converters"
+        )
     return f"index {core['index']}, {core['words_per_event']:.2f} words per event"
 
 

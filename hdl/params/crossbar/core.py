@@ -116,15 +116,18 @@ class CrossbarParams(DendritesParams):
             Memory.CONTROL: (len(Region) << self.region_bits, 64),
         }
 
-    def update_cycles(self, slots: int) -> int:
-        """All rows driven in every read; and the ageing that a clear may bring."""
+    @property
+    def read_cycles(self) -> int:
+        """Most cycles of an update: all rows driven in every read."""
         c = self.crossbar
         signs = 2 if c.value_bits else 1
         reads = max(c.value_bits, 1) if c.input == "serial" else max((1 << c.value_bits) - 1, 1)
         read = c.rows + c.neurons * c.width + 64
-        return self.blocks * self.tiles * (signs * reads * read + c.neurons * 4 + 64) + (
-            self.array.cells * 2 + 64
-        )
+        return self.blocks * self.tiles * (signs * reads * read + c.neurons * 4 + 64)
+
+    def update_cycles(self, slots: int) -> int:
+        """And the ageing that a clear may bring."""
+        return self.read_cycles + self.array.cells * 2 + 64
 
     def check(self, core: CoreParams) -> None:
         if core.slots > self.blocks * self.crossbar.neurons:
