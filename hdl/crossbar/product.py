@@ -1,4 +1,4 @@
-"""Products of an array: reads for the bit planes of a tile's inputs, and the sums of their codes."""
+"""Products of an array: reads for the bit planes of a tile's inputs, and sums of their codes."""
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, signed
 from amaranth.lib import wiring
@@ -188,15 +188,28 @@ class Product(wiring.Component):
                 shift.eq(0 if trains else level),
                 negative.eq(minus),
             ]
+        none = checked & ~some
+        m.d.comb += over.eq((level == most) | (none if trains else 0))
+        if self.calibrates:
+            with m.If(calibrating):
+                m.d.comb += over.eq(none)
+        with m.If(moves):
+            m.d.sync += [
+                level.eq(Mux(over, 0, level + 1)),
+                plane.eq(0 if trains else Mux(over, 0, level + 1)),
+                holding.eq((trains | calibrating) & ~over),
+                minus.eq(minus | over),
+            ]
+        following = over & (minus | calibrating | int(p == 0))
         with m.FSM():
             with m.State("Rest"):
                 m.d.comb += [self.ready.eq(1), anew.eq(1)]
-                m.d.sync += [level.eq(0), minus.eq(0), holding.eq(0), plane.eq(0)]
+                m.d.sync += [minus.eq(0), plane.eq(0)]
                 with m.If(self.start):
                     m.d.sync += bank.eq(self.bank)
                     m.next = "Prepare"
             with m.State("Prepare"):
-                m.d.comb += fetch.eq(1)
+                m.d.comb += [fetch.eq(1), last.eq(1)]
                 if p:
                     signs = plane == p
                     m.d.comb += [
@@ -205,47 +218,37 @@ class Product(wiring.Component):
                         last.eq(signs | calibrating),
                     ]
                     m.d.sync += plane.eq(plane + 1 if trains else p)
-                else:
-                    m.d.comb += last.eq(1)
                 with m.If(last):
                     m.next = "Check"
             with m.State("Check"):
+                m.d.comb += [moves.eq(none), asks.eq(none & array.hold)]
                 with m.If(checked):
                     m.next = "Strobe"
-                    with m.If(~some):
-                        m.d.comb += [moves.eq(1), asks.eq(holding & ~calibrating)]
+                with m.If(moves):
+                    m.next = "Prepare"
+                with m.If(moves & following):
+                    m.next = "Rest"
             with m.State("Strobe"):
-                with m.If(array.ready & ((settled & ~request) | array.hold)):
-                    m.d.comb += [array.strobe.eq(1), moves.eq(1), anew.eq(~calibrating)]
-                    m.d.comb += asks.eq(over | calibrating if trains else 1)
-            m.d.comb += over.eq(level == most)
-            if trains:
-                with m.If(checked & ~some):
-                    m.d.comb += over.eq(1)
-            if self.calibrates:
-                with m.If(calibrating):
-                    m.d.comb += over.eq(checked & ~some)
-            with m.If(moves):
-                m.next = "Prepare"
-                m.d.sync += [level.eq(level + 1), plane.eq(0 if trains else level + 1)]
-                m.d.sync += holding.eq(1 if trains else calibrating)
-                with m.If(over):
-                    m.d.sync += [level.eq(0), plane.eq(0), holding.eq(0), minus.eq(1)]
-                    with m.If(minus | calibrating | (not p)):
+                m.d.comb += array.strobe.eq(array.ready & ((settled & ~request) | array.hold))
+                with m.If(array.strobe):
+                    m.d.comb += [moves.eq(1), anew.eq(~calibrating)]
+                    m.d.comb += asks.eq((over | calibrating) if trains else 1)
+                    m.next = "Prepare"
+                    with m.If(following):
                         m.next = "Rest"
 
     def _convert(self, m, request, shift, negative, driven, blank, calibrating):
         """All logical columns of a sample, one a cycle, into the sums. Returns: it is going on.
 
-        A pass may begin before the codes of the one before it are through: `now` is known of it
-        then, `late` belongs to the places from stage `CODE` - 1 on.
+        A pass may begin once the columns of the one before it are looked up, its codes following
+        close behind. It begins `WRITE` cycles behind that one or later.
         """
-        a, c, array = self.params, self.crossbar, self.array
+        c, array = self.crossbar, self.array
         columns, width = c.neurons * c.width, c.width
         going, number = Signal(), Signal(range(columns))
         looks = array.sample | going
         look = delayed(m, looks, self.WRITE, "look")
-        m.d.comb += array.sample.eq(request & array.ready & ~going & ~Cat(look[1:5]).any())
+        news = delayed(m, array.sample, self.WRITE - 1, "news")
         base = Signal.like(self.logical)
         with m.If(self.start):
             m.d.sync += base.eq(times(self.block, columns))
@@ -258,21 +261,26 @@ class Product(wiring.Component):
             final = number == columns - 1
             m.d.sync += [number.eq(Mux(final, 0, number + 1)), going.eq(~final)]
 
-        now = [shift, negative, driven, blank]
-        late = []
+        # What the codes of a pass are worth: known since its sample, kept where its stage begins.
+        m.d.comb += array.sample.eq(
+            request & array.ready & ~going & ~look[1] & ~Cat(news[1:]).any()
+        )
         with m.If(array.sample):
             m.d.sync += [request.eq(0), blank.eq(0)]
-        news = delayed(m, array.sample, self.CODE - 2, "news")
-        for source, name in zip(now, ("shift", "negative", "driven", "blank"), strict=True):
-            held, kept = (Signal.like(source, name=f"{name}_{w}") for w in ("now", "late"))
-            with m.If(news[0]):
-                m.d.sync += held.eq(source)
-            with m.If(news[-1]):
-                m.d.sync += kept.eq(held)
-            late.append(kept)
-        shift, negative, driven, first_pass = late
+
+        def kept(value, stage):
+            """`value` as it was in a pass's sample, from that stage on."""
+            now, late = (Signal.like(value, name=f"{value.name}_{k}") for k in ("now", "late"))
+            with m.If(array.sample):
+                m.d.sync += now.eq(value)
+            with m.If(news[stage - 1]):
+                m.d.sync += late.eq(now)
+            return late
+
+        negative, driven = kept(negative, self.CODE), kept(driven, self.CODE)
+        shift, first_pass = kept(shift, self.WHOLE), kept(blank, self.WRITE)
         bank = Signal.like(array.bank, name="bank_now")
-        with m.If(news[0]):
+        with m.If(array.sample):
             m.d.sync += bank.eq(array.bank)
 
         # Columns of a place are counted a cycle before their codes come.
@@ -285,7 +293,7 @@ class Product(wiring.Component):
                 place.eq(Mux(place == c.neurons - 1, 0, place + 1)),
                 self.factor_at.eq(self.factor_at + 1),
             ]
-        with m.If(news[-1]):
+        with m.If(news[self.CODE - 2]):
             m.d.sync += self.factor_at.eq(times(bank, c.neurons))
         whole = delayed(m, ends, self.WRITE - self.CODE + 1, "whole")
         places = delayed(m, place, self.WRITE - self.CODE + 1, "place")
@@ -322,4 +330,4 @@ class Product(wiring.Component):
             write.en.eq(whole[-1]),
             self.acc.eq(Mux(blank, 0, word.as_signed())),
         ]
-        return Cat(look[1:]).any() | Cat(whole[1:]).any() | going
+        return Cat(look[1:]).any()

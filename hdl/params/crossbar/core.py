@@ -5,8 +5,8 @@ population, each with `tiles` banks; slot s is place s % neurons of the core's b
 Blocks keep their numbers' order; which one of the population a block is, its first states say.
 
 Memory.SYNAPSE, item [(bank * rows + row) * columns + column]: an item of ArrayMemory.CELL (without
-epoch). Memory.POINTER, item [axon]: tile * rows + row, then 1 bit "valid" on top; an event of an
-axon that is not valid is dropped. Memory.CONTROL, item [region << region_bits | index]: see
+epoch). Memory.POINTER, item [axon]: row, tile, 1 bit "valid", lowest bits first (`pointer`); an
+event of an axon that is not valid is dropped. Memory.CONTROL, item [region << region_bits | index]: see
 `Region`.
 
 AGE and STATE hold from the next clear on: a clear after any of them was written, and the first one,
@@ -109,10 +109,19 @@ class CrossbarParams(DendritesParams):
         """Bits of an index."""
         return bits_for(max(count for count, _ in self.regions.values()))
 
+    @property
+    def pointer_bits(self) -> int:
+        return bits_for(self.crossbar.rows) + bits_for(self.tiles) + 1
+
+    def pointer(self, source: int) -> int:
+        """The item of Memory.POINTER of source j; also for arrays of them."""
+        tile, row = source // self.crossbar.rows, source % self.crossbar.rows
+        return row | tile << bits_for(self.crossbar.rows) | 1 << (self.pointer_bits - 1)
+
     def items(self, slots: int, axons: int) -> dict[Memory, tuple[int, int]]:
         return {
             Memory.SYNAPSE: (self.array.cells, self.array.item_bits),
-            Memory.POINTER: (axons, bits_for(self.tiles * self.crossbar.rows) + 1),
+            Memory.POINTER: (axons, self.pointer_bits),
             Memory.CONTROL: (len(Region) << self.region_bits, 64),
         }
 
