@@ -32,10 +32,8 @@ class Tables(NamedTuple):
 
 def tables_of(p: DeviceParams) -> Tables:
     """The tables of a device."""
-    values = {name: getattr(p, name) for name in Tables._fields}
-    return Tables(
-        **{k: np.array(v, np.int64) if isinstance(v, tuple) else v for k, v in values.items()}
-    )
+    values = (getattr(p, name) for name in Tables._fields)
+    return Tables._make(np.array(v, np.int64) if isinstance(v, tuple) else v for v in values)
 
 
 @njit(cache=True, nogil=True)
