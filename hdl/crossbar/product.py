@@ -69,7 +69,7 @@ class Product(wiring.Component):
     -------
     array : the array's ports of reads and conversions.
     start : for one cycle, begin the product of bank `bank` of block `block`; only while `ready`.
-    fresh : with `start`, sums begin anew; only while not `busy`.
+    fresh : for one cycle, with `start` or alone, sums begin anew; only while not `busy`.
     calibrate : with `start` and `fresh`, each row alone is read, in order, instead of the inputs,
         and acc(n) += |d(n)|.
     ready : level, a product may start, and `plane` isn't looked at: inputs may be changed.
@@ -128,7 +128,7 @@ class Product(wiring.Component):
         shift = Signal(bits_for(c.value_bits) if c.input == "serial" else 0)
         negative = Signal()
         driven = Signal(range(c.train * c.rows + 1))
-        with m.If(self.start & self.fresh):
+        with m.If(self.fresh):
             m.d.sync += [blank.eq(1), calibrating.eq(self.calibrate)]
         m.d.comb += [
             array.sense.eq(c.sampling != "none"),
@@ -193,14 +193,15 @@ class Product(wiring.Component):
         if self.calibrates:
             with m.If(calibrating):
                 m.d.comb += over.eq(none)
+        first = over | calibrating
         with m.If(moves):
             m.d.sync += [
-                level.eq(Mux(over, 0, level + 1)),
-                plane.eq(0 if trains else Mux(over, 0, level + 1)),
+                level.eq(Mux(first, 0, level + 1)),
+                plane.eq(0 if trains else Mux(first, 0, level + 1)),
                 holding.eq((trains | calibrating) & ~over),
                 minus.eq(minus | over),
             ]
-        following = over & (minus | calibrating | int(p == 0))
+        finished = over & (minus | calibrating | int(p == 0))
         with m.FSM():
             with m.State("Rest"):
                 m.d.comb += [self.ready.eq(1), anew.eq(1)]
@@ -226,7 +227,7 @@ class Product(wiring.Component):
                     m.next = "Strobe"
                 with m.If(moves):
                     m.next = "Prepare"
-                with m.If(moves & following):
+                with m.If(moves & finished):
                     m.next = "Rest"
             with m.State("Strobe"):
                 m.d.comb += array.strobe.eq(array.ready & ((settled & ~request) | array.hold))
@@ -234,13 +235,13 @@ class Product(wiring.Component):
                     m.d.comb += [moves.eq(1), anew.eq(~calibrating)]
                     m.d.comb += asks.eq((over | calibrating) if trains else 1)
                     m.next = "Prepare"
-                    with m.If(following):
+                    with m.If(finished):
                         m.next = "Rest"
 
     def _convert(self, m, request, shift, negative, driven, blank, calibrating):
         """All logical columns of a sample, one a cycle, into the sums. Returns: it is going on.
 
-        A pass may begin once the columns of the one before it are looked up, its codes following
+        A pass may begin once the columns of the one before it are looked up, its codes finished
         close behind. It begins `WRITE` cycles behind that one or later.
         """
         c, array = self.crossbar, self.array
@@ -328,6 +329,6 @@ class Product(wiring.Component):
             write.addr.eq(places[-1]),
             write.data.eq(Mux(first_pass, bias, word.as_signed()) + product),
             write.en.eq(whole[-1]),
-            self.acc.eq(Mux(blank, 0, word.as_signed())),
+            self.acc.eq(Mux(delayed(m, blank, 2, "blank")[-1], 0, word.as_signed())),
         ]
         return Cat(look[1:]).any()

@@ -6,12 +6,12 @@ Blocks keep their numbers' order; which one of the population a block is, its fi
 
 Memory.SYNAPSE, item [(bank * rows + row) * columns + column]: an item of ArrayMemory.CELL (without
 epoch). Memory.POINTER, item [axon]: row, tile, 1 bit "valid", lowest bits first (`pointer`); an
-event of an axon that is not valid is dropped. Memory.CONTROL, item [region << region_bits | index]: see
-`Region`.
+event of an axon that is not valid is dropped. Memory.CONTROL, item
+[region << region_bits | index]: see `Region`.
 
-AGE and STATE hold from the next clear on: a clear after any of them was written, and the first one,
-computes what the devices conduct; every clear restarts the generators. REFERENCE, FACTOR and COLUMN
-hold from the next update on.
+All are written while no update or clear is going on. AGE and STATE hold from the next clear on: a
+clear after any of them, or a device, was written, and the first one, computes what the devices
+conduct; every clear restarts the generators. REFERENCE, FACTOR and COLUMN hold at once.
 """
 
 from __future__ import annotations
