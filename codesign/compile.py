@@ -18,7 +18,7 @@ from codesign.artefact import (
     write_json,
 )
 from codesign.boards import board as find_board
-from codesign.settings import Settings
+from codesign.settings import DEVICES, Settings
 
 if TYPE_CHECKING:
     from mapping.mapped import Mapped
@@ -55,6 +55,7 @@ def compile_model(
     if it is an artefact, and untouched if anything fails.
     """
     from codesign.activity import raster
+    from codesign.crossbar.program import program_crossbars
     from codesign.provenance import provenance
     from codesign.report import write_report
     from mapping.importers.load import load_graph
@@ -83,6 +84,13 @@ def compile_model(
         settings.quantisation,
         lengths=None if calibration is None else calibration.lengths,
     )
+    if calibration is None:
+        events, lengths = random_inputs(program), None
+    else:
+        events, lengths = quantise_inputs(program, calibration), calibration.lengths
+    program, devices = program_crossbars(
+        program, graph, settings.quantisation, settings.crossbar, events, lengths, progress
+    )
     progress("mapping")
     mapped = map_program(program, settings.target)
 
@@ -94,12 +102,11 @@ def compile_model(
         emit_rtl(mapped, beside / "rtl")
         progress("writing the testbench")
         export_testbench(mapped, beside, calibration)
-        if calibration is None:
-            events, lengths = random_inputs(mapped), None
-            shown, source = events[0], "random input"
-        else:
-            events, lengths = quantise_inputs(program, calibration), calibration.lengths
+        shown, source = events[0], "random input"
+        if calibration is not None:
             shown, source = events[0, : calibration.lengths[0]], f"{_name(calibration)}, sample 0"
+        if settings.crossbar.device_table is not None and devices:
+            shutil.copyfile(settings.crossbar.device_table, beside / DEVICES)
         folder = beside / "constraints"
         folder.mkdir()
         (folder / f"{target_board.name}.lpf").write_text(target_board.lpf)
@@ -117,7 +124,8 @@ def compile_model(
             beside / "report.json",
             {"model": _model_section(graph, program), "quantisation": [asdict(r) for r in layers],
              "streams": [s.to_json() for s in stream_errors(program, events, lengths)],
-             "mapping": _mapping_section(mapped), "raster": raster(program, shown, source),
+             "devices": [d.to_json() for d in devices], "mapping": _mapping_section(mapped),
+             "raster": raster(program, shown, source),
              "made": provenance(model, settings, calibration)},
         )  # fmt: skip
         progress("writing the report")

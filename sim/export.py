@@ -10,6 +10,7 @@ import numpy as np
 
 from hdl.params.noc import ConfigOp
 from mapping.mapped import Mapped
+from mapping.program import Program
 from sim import protocol
 from sim.expected import expected
 from sim.golden.network import Golden
@@ -28,14 +29,18 @@ RANDOM_STEPS = 20
 
 
 def random_inputs(
-    mapped: Mapped, samples: int = 4, steps: int = RANDOM_STEPS, *, rate: float = 0.2, seed: int = 1
+    program: Program,
+    samples: int = 4,
+    steps: int = RANDOM_STEPS,
+    *,
+    rate: float = 0.2,
+    seed: int = 1,
 ) -> np.ndarray:
     """Integer inputs [samples, steps, inputs]: a share `rate` of them is active each step.
 
     The first step has every input active, the last of each sample none.
     """
     rng = np.random.default_rng(seed)
-    program = mapped.program
     half = 1 << max(program.formats.payload_bits - 1, 0)
     parts = [np.zeros((samples, steps, 0), np.int64)]
     for i in program.inputs:
@@ -59,7 +64,7 @@ def export_testbench(
     folder = Path(directory) / "tb"
     folder.mkdir(parents=True, exist_ok=True)
     if stimulus is None:
-        inputs = random_inputs(mapped, samples)
+        inputs = random_inputs(mapped.program, samples)
         lengths = np.full(samples, inputs.shape[1])
         source = "random"
     else:

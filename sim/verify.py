@@ -271,7 +271,7 @@ def _chosen(
             raise UserError(f"{name} must be at least {least}, not {value}")
     if stimulus is None:
         count = samples or max(4, (sample or 0) + 1)
-        inputs = random_inputs(mapped, count, steps or 20, seed=seed)
+        inputs = random_inputs(mapped.program, count, steps or 20, seed=seed)
         real = np.array(inputs, dtype=np.float64)
         first = 0
         for i in mapped.program.inputs:

@@ -161,11 +161,11 @@ def test_long_samples_are_cut_and_many_left_out(tmp_path, monkeypatch):
 
 def test_random_inputs_reach_every_input():
     mapped = mapped_for(graded=True)
-    x = random_inputs(mapped, 2, 5)
+    x = random_inputs(mapped.program, 2, 5)
     assert x.shape == (2, 5, 6)
-    assert (random_inputs(mapped_for(), 2, 5)[:, 0] == 1).all()
+    assert (random_inputs(mapped_for().program, 2, 5)[:, 0] == 1).all()
     assert not x[:, -1].any()
-    assert (random_inputs(mapped, 2, 5) == x).all()
+    assert (random_inputs(mapped.program, 2, 5) == x).all()
 
 
 def test_a_damaged_testbench_is_refused(tmp_path):
