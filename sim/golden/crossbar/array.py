@@ -11,50 +11,53 @@ from numba import njit
 
 from hdl.params.crossbar.array import ArrayMemory, ArrayParams, Pulse, ReadRange
 from hdl.params.crossbar.device import NU_BITS, Age
-from hdl.params.crossbar.noise import state_of
+from hdl.params.crossbar.noise import MOST_COLUMNS, state_of
 from sim.golden.crossbar.device import Tables, conduct, programmed, read, tables_of
-from sim.golden.crossbar.narrow import draw, spread
-from sim.golden.crossbar.noise import advance, column_draw, draw_row, new_words, row_words
+from sim.golden.crossbar.lanes import ANGLES, LANES, add_reads, add_sensed
+from sim.golden.crossbar.noise import advance, column_draw, draw_row
 
-__all__ = ["ArrayModel", "age_cells", "code_of", "pulse_cell", "read_bank", "read_cell"]
+__all__ = ["ArrayModel", "age_cells", "code_of", "pulse_cell", "read_bank", "read_cell",
+           "whole_chunks"]  # fmt: skip
 
 #: Rows whose values add up in 16 bits: 14 * (4095 + 508) < 2**16.
 _BATCH = 14
 
 
+def whole_chunks(columns: int) -> int:
+    """Columns, rounded up to what `read_bank` takes."""
+    return -(-columns // LANES) * LANES
+
+
 @njit(cache=True, nogil=True)
-def read_bank(state, rows, h, s, bits, sense, reference, words, part, charge):
-    """One read of a bank: adds to `charge`, int64 [columns].
+def _flush(room, charge):
+    for c in range(len(charge)):
+        charge[c] += room[c]
+    room[:] = 0
+
+
+@njit(cache=True, nogil=True)
+def read_bank(state, rows, h, s, bits, sense, reference, room, charge):
+    """One read of a bank: adds to `charge`, int64 [columns], or as many as are wanted.
 
     rows : numbers of the driven rows, ascending.
-    h, s : int16 and uint8 [rows, columns] of the bank, of `bits` = cell_bits.
-    reference : int16 [columns], only used with `sense`.
-    words, part : room, of `new_words(columns)` and uint16 zeros [columns] (left at zeros).
+    h, s : int16 and uint8 [rows, whole_chunks(columns)] of the bank, of `bits` = cell_bits.
+    reference : int16 [whole_chunks(columns)], only used with `sense`.
+    room : uint16 zeros [MOST_COLUMNS], which are left at 0.
     """
-    s0, s1, shift = state[0], state[1], np.int16(bits - 5)
-    u = words.view(np.uint8)
-    u0, u1, u2, u3 = u[0], u[1], u[2], u[3]
-    pending = 0
+    s0, s1, shift, pending = state[0], state[1], np.int16(bits - 5), 0
+    chunks = min((len(charge) + LANES - 1) // LANES, h.shape[1] // LANES)
     for r in rows:
-        row_words(s0, s1, words)
+        for chunk in range(chunks):
+            if sense:
+                add_sensed(ANGLES, chunk, s0, s1, shift, r, h, s, room, reference)
+            else:
+                add_reads(ANGLES, chunk, s0, s1, shift, r, h, s, room)
         s0, s1 = advance(s0, s1)
-        h_row, s_row = h[r], s[r]
-        if sense:
-            for c in range(len(part)):
-                v = spread(h_row[c], s_row[c], draw(u0[c], u1[c], u2[c], u3[c]), shift)
-                part[c] += np.int16(v) > reference[c]
-        else:
-            for c in range(len(part)):
-                part[c] += spread(h_row[c], s_row[c], draw(u0[c], u1[c], u2[c], u3[c]), shift)
         pending += 1
         if pending == _BATCH:
-            for c in range(len(part)):
-                charge[c] += part[c]
-                part[c] = 0
+            _flush(room, charge)
             pending = 0
-    for c in range(len(part)):
-        charge[c] += part[c]
-        part[c] = 0
+    _flush(room, charge)
     state[0], state[1] = s0, s1
 
 
@@ -95,11 +98,10 @@ def age_cells(d, first, g_p, nu, epoch, ages, h, s):
     first : uint64 [2], the generator's first state, which stays as it is.
     """
     state = np.array([first[1], first[0]], np.uint64)
-    columns = g_p.shape[1]
-    words, z = new_words(columns), np.empty(columns, np.int16)
+    z = np.empty(MOST_COLUMNS, np.int16)
     for r in range(g_p.shape[0]):
-        draw_row(state, words, z)
-        for c in range(columns):
+        draw_row(state, z)
+        for c in range(g_p.shape[1]):
             age = ages[epoch[r, c]]
             h[r, c], s[r, c] = conduct(d, g_p[r, c], nu[r, c], age, np.int64(z[c]))
 
@@ -120,16 +122,21 @@ class ArrayModel:
     def __init__(self, params: ArrayParams) -> None:
         self.params = p = params
         self.tables: Tables = tables_of(p.device)
-        shape = (p.banks, p.rows, p.columns)
-        self.g_p, self.nu, self.h = (np.zeros(shape, np.int16) for _ in range(3))
-        self.epoch, self.stuck, self.s = (np.zeros(shape, np.uint8) for _ in range(3))
+        shape, whole = (p.banks, p.rows, p.columns), whole_chunks(p.columns)
+        self.g_p, self.nu = np.zeros((2, *shape), np.int16)
+        self.epoch, self.stuck = np.zeros((2, *shape), np.uint8)
+        self._h = np.zeros((p.banks, p.rows, whole), np.int16)
+        self._s = np.zeros((p.banks, p.rows, whole), np.uint8)
+        self._reference = np.zeros((p.banks, whole), np.int16)
+        self.h, self.s, self.reference = (
+            a[..., : p.columns] for a in (self._h, self._s, self._reference)
+        )
         self.ages = np.zeros((p.epochs, 3), np.int64)
-        self.reference = np.zeros((p.banks, p.columns), np.int16)
         self.gain, self.offset = np.array(p.gains, np.int64), np.array(p.offsets, np.int64)
         states = [state_of(p.seed, p.first_entity + block) for block in range(p.blocks)]
         self.first = np.array(states, dtype=np.uint64)
         self.charge, self.sampled = np.zeros((2, p.columns), np.int64)
-        self._words, self._part = new_words(p.columns), np.zeros(p.columns, np.uint16)
+        self._room = np.zeros(MOST_COLUMNS, np.uint16)
         self.restart()
 
     def configure(self, memory: ArrayMemory, address: int, data: int) -> None:
@@ -168,7 +175,9 @@ class ArrayModel:
         """What all devices conduct, anew; generators to their first state."""
         p = self.params
         shape = (p.blocks, p.tiles * p.rows, p.columns)
-        cells = (a.reshape(shape) for a in (self.g_p, self.nu, self.epoch, self.h, self.s))
+        cells = (
+            a.reshape(*shape[:2], -1) for a in (self.g_p, self.nu, self.epoch, self._h, self._s)
+        )
         for first, g_p, nu, epoch, h, s in zip(self.first, *cells, strict=True):
             age_cells(self.tables, first, g_p, nu, epoch, self.ages, h, s)
         self.restart()
@@ -180,9 +189,9 @@ class ArrayModel:
         if not hold:
             self.charge[:] = 0
         read_bank(
-            self.states[bank // self.params.tiles], np.flatnonzero(drive), self.h[bank],
-            self.s[bank], self.params.cell_bits, sense, self.reference[bank], self._words,
-            self._part, self.charge,
+            self.states[bank // self.params.tiles], np.flatnonzero(drive), self._h[bank],
+            self._s[bank], self.params.cell_bits, sense, self._reference[bank], self._room,
+            self.charge,
         )  # fmt: skip
         return self.charge.copy()
 
@@ -199,8 +208,8 @@ class ArrayModel:
         return int(code_of(charge, gain, offset, self.params.adc_bits))
 
     def cells(self, bank: int) -> tuple[np.ndarray, ...]:
-        """(g_p, nu, epoch, stuck, h, s) of a bank, for `pulse_cell`."""
-        names = (self.g_p, self.nu, self.epoch, self.stuck, self.h, self.s)
+        """(g_p, nu, epoch, stuck, h, s) of a bank, for `pulse_cell` and `read_cell`."""
+        names = (self.g_p, self.nu, self.epoch, self.stuck, self._h, self._s)
         return tuple(array[bank] for array in names)
 
     def pulse(

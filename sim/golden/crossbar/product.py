@@ -10,10 +10,9 @@ from numba import njit
 
 from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.crossbar.device import DeviceParams
-from hdl.params.crossbar.noise import state_of
-from sim.golden.crossbar.array import age_cells, code_of, read_bank
+from hdl.params.crossbar.noise import MOST_COLUMNS, state_of
+from sim.golden.crossbar.array import age_cells, code_of, read_bank, whole_chunks
 from sim.golden.crossbar.device import tables_of
-from sim.golden.crossbar.noise import new_words
 
 __all__ = ["Part", "Plan", "input_sums", "plan"]
 
@@ -21,12 +20,12 @@ _NONE, _BINARY, _TERNARY = range(3)
 _SAMPLING = {"none": _NONE, "binary": _BINARY, "ternary": _TERNARY}
 
 #: Of a population: the integers of its Crossbar; `serial` 1 or 0; columns up to the last one that
-#: a neuron has; and where its parts of the arrays of a Plan begin.
+#: a neuron has, alone and in whole chunks (stored are these); where its parts of a Plan begin.
 LAYOUT = np.dtype(
     [
         (name, np.int64)
         for name in (
-            *("size", "sources", "blocks", "tiles", "rows", "columns", "used", "neurons", "width"),
+            *("size", "sources", "blocks", "tiles", "rows", "used", "stored", "neurons", "width"),
             *("sampling", "serial", "value_bits", "cell_bits", "adc_bits", "converters"),
             *("fraction", "cell", "reference_at", "column_at", "factor_at", "converter", "state"),
         )
@@ -70,9 +69,12 @@ def _conducted(c: Crossbar, arrays: dict[str, np.ndarray], states: np.ndarray) -
     """h and s of all devices at the age that `arrays` name."""
     table = tuple(arrays["read_noise"].tolist())
     tables = tables_of(DeviceParams(cell_bits=c.cell_bits, read_noise=table))
-    shape = (len(states), -1, c.columns)
-    g_p, nu = (arrays[name].astype(np.int16).reshape(shape) for name in ("conductance", "exponent"))
-    h, s, epoch = np.zeros_like(g_p), np.zeros(g_p.shape, np.uint8), np.zeros(g_p.shape, np.uint8)
+    g_p, nu = (
+        arrays[name].astype(np.int16).reshape(len(states), -1, c.columns)
+        for name in ("conductance", "exponent")
+    )
+    shape = (*g_p.shape[:2], whole_chunks(c.columns))
+    h, s, epoch = np.zeros(shape, np.int16), np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
     ages = arrays["age"].astype(np.int64)[None]
     for block, first in enumerate(states):
         age_cells(tables, first, g_p[block], nu[block], epoch[block], ages, h[block], s[block])
@@ -88,12 +90,13 @@ def plan(parts: Sequence[Part]) -> Plan:
     for row, (c, arrays, size, sources) in zip(layout, parts, strict=True):
         blocks, tiles = c.blocks(size), c.tiles(sources)
         states = np.array([state_of(c.seed, block) for block in range(blocks)], dtype=np.uint64)
-        whole = arrays["column"][:, : min(size, c.neurons) * c.width]
+        used = int(arrays["column"][:, : min(size, c.neurons) * c.width].max()) + 1
+        stored = whole_chunks(used)
         integers = {
             **{name: getattr(c, name) for name in LAYOUT.names or () if hasattr(c, name)},
             **{"size": size, "sources": sources, "blocks": blocks, "tiles": tiles},
             **{"sampling": _SAMPLING[c.sampling], "serial": c.input == "serial"},
-            "used": whole.max() + 1,
+            **{"used": used, "stored": stored},
         }
         starts = [sum(len(a) for a in flat[k]) for k in (0, 2, 3, 4, 5)]
         names = ("cell", "reference_at", "column_at", "factor_at", "converter")
@@ -101,14 +104,14 @@ def plan(parts: Sequence[Part]) -> Plan:
         integers["state"] = sum(len(f) for f in firsts)
         for name in LAYOUT.names or ():
             row[name] = integers[name]
-        none = {
-            "reference": np.zeros((blocks, tiles, c.columns), np.int64),
-            "gain": np.zeros(c.converters, np.int64),
-            "offset": np.zeros(c.converters, np.int64),
-        }
-        data = none | arrays
-        found = _conducted(c, arrays, states)
-        found += [data[k] for k in ("reference", "column", "factor", "gain", "offset")]
+        whole = (blocks, tiles, stored)
+        reference = np.zeros(whole, np.int64)
+        given = arrays.get("reference", reference)[..., :stored]
+        reference[..., : given.shape[-1]] = given
+        none = np.zeros(c.converters, np.int64)
+        found = [a[..., :stored] for a in _conducted(c, arrays, states)]
+        found += [reference, arrays["column"], arrays["factor"]]
+        found += [arrays.get("gain", none), arrays.get("offset", none)]
         for piece, kind, gathered in zip(found, kinds, flat, strict=True):
             gathered.append(np.ascontiguousarray(piece, kind).reshape(-1))
         firsts.append(states)
@@ -145,10 +148,10 @@ def input_sums(p, number, x, states, acc):
     Returns the rows read, summed over blocks, and the codes converted.
     """
     q = p.layout[number]
-    cells, place = q.rows * q.columns, q.value_bits
+    cells, place = q.rows * q.stored, q.value_bits
     total = np.zeros(q.blocks * q.neurons, np.int64)
     charge = np.zeros((q.blocks, q.used), np.int64)
-    words, part = new_words(q.used), np.zeros(q.used, np.uint16)
+    room = np.zeros(MOST_COLUMNS, np.uint16)
     driven = np.empty(q.rows, np.int64)
     steps = max(place, 1) if q.serial else max((1 << place) - 1, 1)
     rows = codes = 0
@@ -172,13 +175,13 @@ def input_sums(p, number, x, states, acc):
                     if q.serial or k == 0:
                         charge[block] = 0
                     bank = block * q.tiles + tile
-                    at, near = q.cell + bank * cells, q.reference_at + bank * q.columns
+                    at, near = q.cell + bank * cells, q.reference_at + bank * q.stored
                     read_bank(
                         states[q.state + block], driven[:count],
-                        p.h[at : at + cells].reshape((q.rows, q.columns)),
-                        p.s[at : at + cells].reshape((q.rows, q.columns)),
-                        q.cell_bits, q.sampling != _NONE, p.reference[near : near + q.columns],
-                        words, part, charge[block],
+                        p.h[at : at + cells].reshape((q.rows, q.stored)),
+                        p.s[at : at + cells].reshape((q.rows, q.stored)),
+                        q.cell_bits, q.sampling != _NONE, p.reference[near : near + q.stored],
+                        room, charge[block],
                     )  # fmt: skip
                 rows += count * q.blocks
                 train += count
