@@ -126,22 +126,23 @@ class Artefact:
         return replace(self, run_time=run_time) if run_time.given() else self
 
     @cached_property
-    def _compiled(self) -> Program:
+    def compiled(self) -> Program:
+        """What it computes as compiled."""
         from mapping.storage import load
 
         return load(self.directory)
 
     @cached_property
     def program(self) -> Program:
-        """What it computes."""
-        return self.run_time.program(self._compiled, self.settings.crossbar)
+        """What it computes, at run time's choices."""
+        return self.run_time.program(self.compiled, self.settings.crossbar)
 
     @cached_property
     def mapped(self) -> Mapped:
         """The mapping, made again from Program and settings: it is a function of them."""
         from mapping.mapper import map_program
 
-        mapped = map_program(self._compiled, self.settings.target)
+        mapped = map_program(self.compiled, self.settings.target)
         if mapping_digest(mapped) != self.manifest["mapping"]:
             raise UserError(
                 f"{self.directory}: program.json or arrays.npz do not belong to the "

@@ -37,6 +37,8 @@ def _checked(age: float | None, compensation: str | None, noise_seed: int | None
         raise UserError(
             f"compensation: must be one of {', '.join(COMPENSATIONS)}, not {compensation!r}"
         )
+    if compensation is not None and age is None:
+        raise UserError("compensation: makes up for drift, so give an age too (--age)")
     if noise_seed is not None and not 0 <= noise_seed < 1 << 32:
         raise UserError(f"noise_seed: must be in 0..{(1 << 32) - 1}, not {noise_seed}")
 
@@ -50,8 +52,8 @@ def aged(
 ) -> Program:
     """The Program `age` seconds after its devices were programmed, read with other noise.
 
-    As hardware does when its control words are written. None: 0 s, "none", `device_seed`.
-    Compensation measures what the devices conduct (`Domain.CALIBRATE` reads) as they were and as
+    As hardware does when its control words are written. None leaves an age or a seed as it is.
+    `program` is as compiled where an age is given. Compensation, "none" if not given, measures what the devices conduct (`Domain.CALIBRATE` reads) as they were and as
     they are: of layers whose sums are read, it scales the factors (global, or a factor for each
     neuron), of layers that sample, the references (global, or one for each column). UserError if
     there is no crossbar, or for values out of range.
@@ -62,9 +64,8 @@ def aged(
             f"{program.name}: no layer is on a crossbar, so there is nothing to age and no noise; "
             "compile it with --engine crossbar"
         )
-    seed = crossbars.device_seed if noise_seed is None else noise_seed
     populations = [
-        _aged(p, number, crossbars, age or 0.0, compensation or "none", seed)
+        _aged(p, number, crossbars, age, compensation or "none", noise_seed)
         if isinstance(p.dendrites, Crossbar)
         else p
         for number, p in enumerate(program.populations)
@@ -73,19 +74,27 @@ def aged(
 
 
 def _aged(
-    p: Population, number: int, crossbars: Crossbars, age: float, compensation: str, seed: int
+    p: Population,
+    number: int,
+    crossbars: Crossbars,
+    age: float | None,
+    compensation: str,
+    noise_seed: int | None,
 ) -> Population:
     from codesign.crossbar.compensate import compensated
     from sim.device.integer import age as age_words
     from sim.device.table import find_device
 
     assert isinstance(p.dendrites, Crossbar)
-    device = find_device(crossbars.device, crossbars.device_table)
-    words = age_words(device, age, correlated=p.dendrites.correlated)
-    now = np.array([words.log_age, words.fresh, words.slow], np.int64)
-    arrays = {**p.arrays, "age": now}
-    if compensation != "none":
-        calibration = seed_for(crossbars.device_seed, Domain.CALIBRATE, number)
-        arrays = compensated(p, arrays, compensation, calibration)
-    crossbar = replace(p.dendrites, seed=seed_for(seed, Domain.READ, number))
+    crossbar, arrays = p.dendrites, p.arrays
+    if age is not None:
+        device = find_device(crossbars.device, crossbars.device_table)
+        words = age_words(device, age, correlated=crossbar.correlated)
+        now = np.array([words.log_age, words.fresh, words.slow], np.int64)
+        arrays = {**arrays, "age": now}
+        if compensation != "none":
+            calibration = seed_for(crossbars.device_seed, Domain.CALIBRATE, number)
+            arrays = compensated(p, arrays, compensation, calibration)
+    if noise_seed is not None:
+        crossbar = replace(crossbar, seed=seed_for(noise_seed, Domain.READ, number))
     return replace(p, dendrites=crossbar, arrays=arrays)
