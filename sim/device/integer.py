@@ -35,8 +35,8 @@ __all__ = [
 
 Real = NDArray[np.float64]
 
-#: Longest time since programming that an Age holds, s over t_0, and the unit of its words.
-MOST_RATIO = 2.0 ** ((1 << LOG_AGE_BITS) / 256 - 1)
+#: Longest time since programming that an Age holds, over t_0, and the unit of its noise.
+MOST_RATIO = 2.0 ** (((1 << LOG_AGE_BITS) - 1) / 256)
 AGE_UNIT = DRAW_SIGMA / (1 << 16)
 
 
@@ -98,7 +98,7 @@ def tables(device: Device, cell_bits: int) -> DeviceParams:
 
 
 def _check_time(device: Device, seconds: float, interval: float) -> None:
-    most = device.t_0 * MOST_RATIO
+    most = device.t_0 * (MOST_RATIO - 1)
     if not 0 <= seconds <= most:
         raise UserError(
             f"device '{device.name}': time since its first read must be in 0..{most:.3g} s, "
@@ -114,8 +114,10 @@ def noise_parts(
     """How read noise has grown after `seconds`: (drawn anew in each read, what stays a while).
 
     The parts are in quadrature, in units of `Device.read_sigma`. Without `correlated` all is drawn
-    anew. With it, 1/f noise faster than the interval of reads, ln(interval / (2 t_read)), is; the
-    rest stays. A device of t_read 0 has white noise.
+    anew. With it, what is faster than 1 / interval is, of variance ln(interval / (2 t_read)) (0 at
+    least), and the rest stays. This sharp cut is a low estimate of what is fresh: in the series of
+    sim/device/real.py half the mean squared difference of neighbouring reads is
+    ln(2 pi interval / (2 t_read)) + 0.577. A device of t_read 0 has white noise.
     """
     _check_time(device, seconds, interval)
     whole = float(device.growth(seconds))
@@ -181,9 +183,9 @@ def noise_floor(
 ) -> Real:
     """What a verify with 2**averages reads can't resolve, in units: its standard deviation.
 
-    Fresh noise averages out, what stays for a while does not. A step of the converter,
-    2**(cell_bits - adc_bits) units or 1, adds step / sqrt(12), which averages out if fresh noise is
-    at least half a step. A tolerance below this costs pulses without a better result.
+    Fresh noise averages out; what stays for a while is taken not to, as in the hardware. A step of
+    the converter, 2**(cell_bits - adc_bits) units or 1, adds step / sqrt(12), which averages out if
+    fresh noise is at least half a step. A tolerance below this costs pulses for nothing.
     """
     full = 1 << (cell_bits - 1)
     x = np.asarray(level, float) / full

@@ -67,10 +67,10 @@ def target_of(device: Device, p: ArrayLike, threshold: ArrayLike, seconds: float
     """The conductance (uS) whose reads at `seconds`, drifted with the mean exponent, are above the
     threshold with probability p, clipped to LEAST_CHANCE..1 - LEAST_CHANCE.
 
-    UserError if p is no probability, or the device can't get there within 0..2 g_max.
+    UserError if p is no probability, or no target in 0..g_max has it.
     """
     aim, line = np.broadcast_arrays(_clipped(p), np.asarray(threshold, float))
-    low, high = np.zeros(aim.shape), np.full(aim.shape, 2 * device.g_max)
+    low, high = np.zeros(aim.shape), np.full(aim.shape, device.g_max)
 
     def chance_at(g: Real) -> Real:
         return probability_of(device, g, device.drift_mean(g), line, seconds)
@@ -78,7 +78,7 @@ def target_of(device: Device, p: ArrayLike, threshold: ArrayLike, seconds: float
     short = (chance_at(low) > aim) | (chance_at(high) < aim)
     if short.any():
         raise UserError(
-            f"device '{device.name}': no conductance up to {2 * device.g_max:g} uS is above a "
+            f"device '{device.name}': no target up to {device.g_max:g} uS is above a "
             f"threshold of {line[short].flat[0]:g} uS with probability "
             f"{aim[short].flat[0]:g}; change the threshold"
         )
@@ -130,12 +130,12 @@ def level_of(
     correlated: bool = False,
     interval: float = 1e-6,
 ) -> NDArray[np.int64]:
-    """The level (units) whose exact probability with the mean exponent is nearest to p.
+    """The level up to g_max whose exact probability with the mean exponent is nearest to p (units).
 
-    p is clipped as in `target_of`. Where several are as near, the lowest.
+    p is clipped as in `target_of`. Where several levels are as near, the lowest.
     """
     params = tables(device, cell_bits)
-    levels = np.arange(1 << cell_bits)
+    levels = np.arange(params.full_scale + 1)
     nu = np.asarray(params.drift_mean, np.int64)[levels >> (cell_bits - 7)]
     clock = age(device, seconds, correlated, interval)
     known = chance_of(params, levels, nu, clock, reference)

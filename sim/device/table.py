@@ -18,8 +18,9 @@ from sim.device.law import LAWS, Law, Piece
 
 __all__ = ["find_device", "load_devices"]
 
-#: Most bytes of a table, most coefficients and pieces of a law, largest magnitude of a number.
-MOST_BYTES, MOST_PARTS, HUGE = 1 << 20, 16, 1e9
+#: Most bytes of a table, most coefficients and pieces of a law, largest magnitude of a number, of
+#: an exponent.
+MOST_BYTES, MOST_PARTS, HUGE, MOST_POWER = 1 << 20, 16, 1e9, 8
 
 BOTH = ("drift_mean", "drift_sigma", "read_sigma")
 #: Keys of each kind: laws, numbers that are needed.
@@ -99,7 +100,8 @@ def _piece(table: Any, where: str, last: bool) -> Piece:
     for key in (*need, *(key for key in may if key in entry.table)):
         given = entry.need(key)
         if key != "coefficients":
-            numbers[key] = (entry.number(key, -HUGE, HUGE),)
+            most = MOST_POWER if key == "exponent" else HUGE
+            numbers[key] = (entry.number(key, -most, most),)
         elif not isinstance(given, list) or not 1 <= len(given) <= MOST_PARTS:
             raise entry.fail(key, f"must be a list of 1..{MOST_PARTS} numbers", given)
         else:
