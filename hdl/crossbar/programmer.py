@@ -129,7 +129,7 @@ class Programmer(wiring.Component):
             code = array.code[: a.adc_bits] << max(a.cell_bits - a.adc_bits, 0)
             m.d.sync += error.eq(error + code)
         below, misses = error[-1], Signal()
-        distance = Cat(below, error ^ below.replicate(len(error)))  # twice, of one sign
+        distance = Cat(below, error.as_unsigned() ^ below.replicate(len(error)))  # twice |error|
         m.d.comb += misses.eq(distance > 2 * (p.tolerance << averages))
 
         # The last column of a sign makes up for the `devices` - 1 before it.
