@@ -68,7 +68,7 @@ class Banks:
     @property
     def bits(self) -> int:
         """Memory bits: devices, control words, pointers."""
-        return self.held + self.axons * (_pointer_bits(self.params) + 1)
+        return self.held + self.axons * self.params.pointer_bits
 
     @cached_property
     def acc_bits(self) -> int:
@@ -91,17 +91,12 @@ class Banks:
         mine = slice(self.first, self.first + self.params.blocks)
         item = arrays["conductance"][mine] | arrays["exponent"][mine] << c.cell_bits
         pointer = np.zeros(axons, dtype=np.int64)
-        pointer[s.axon] = self.number | 1 << _pointer_bits(self.params)
+        pointer[s.axon] = self.params.pointer(self.number)
         return {
             Memory.SYNAPSE: item.reshape(-1).tolist(),
             Memory.POINTER: pointer.tolist(),
             Memory.CONTROL: control_image(self.params, self.population, self.first),
         }
-
-
-def _pointer_bits(params: CrossbarParams) -> int:
-    """Bits of a pointer below "valid"."""
-    return params.items(1, 1)[Memory.POINTER][1] - 1
 
 
 def control_image(params: CrossbarParams, p: Population, first: int) -> list[int]:

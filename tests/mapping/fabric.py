@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from hdl.params.crossbar.core import CrossbarParams
 from hdl.params.neuron import FIELDS
 from hdl.params.noc import Memory
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import DenseParams
 from sim.golden.sc.attention import AttentionModel
+from tests.mapping.plain_banks import PlainBanks
 from tests.sim.golden.test_dense import plain_bit, plain_numbers
 
 __all__ = ["Core", "Fabric", "unpack", "walk"]
@@ -79,6 +81,7 @@ class Core:
     def __init__(self, params, images: dict) -> None:
         self.params = params
         self.images = images
+        self.banks: PlainBanks | None = None
         self.clear()
 
     def clear(self) -> None:
@@ -86,6 +89,21 @@ class Core:
         self.inputs: dict = {}  # what events of this step set: column, or port, token, column
         self.heard: list[dict] = []  # the inputs of all steps since the clear
         self.acc, self.membrane, self.current = [0] * slots, [0] * slots, [0] * slots
+        if self.banks is not None:
+            self.banks.restart()
+        elif isinstance(self.params.dendrites, CrossbarParams) and self.images:
+            self.banks = PlainBanks(self.params.dendrites, self.images)
+
+    def write(self, memory: Memory, address: int, item: int) -> None:
+        if memory == Memory.CONTROL:
+            count = self.params.items[memory][0]
+            items = self.images[memory] = list(self.images.get(memory, [0] * count))
+            items[address] = item
+            self.banks = None
+            return
+        items = self.images.setdefault(memory, [])
+        assert len(items) == address
+        items.append(item)
 
     def row(self, axon: int) -> list[tuple[int, int]]:
         """(slot, weight << exponent) of all entries of a row, zero weights left out."""
@@ -131,6 +149,15 @@ class Core:
                 assert column not in self.inputs
                 self.inputs[column] = signed(value, p.value_bits) if d.streams.value_bits else 1
             return
+        if isinstance(p.dendrites, CrossbarParams):
+            d = p.dendrites
+            widths = (d.crossbar.rows - 1).bit_length(), (d.tiles - 1).bit_length()
+            row, tile, valid, rest = unpack(self.images[Memory.POINTER][axon], *widths, 1)
+            assert rest == 0
+            if valid:
+                assert (tile, row) not in self.inputs
+                self.inputs[tile, row] = signed(value, p.value_bits) if d.crossbar.value_bits else 1
+            return
         if p.dendrites is not None:
             d = p.dendrites
             pointer = self.images[Memory.POINTER][axon]
@@ -153,6 +180,9 @@ class Core:
         if isinstance(d, DenseParams):
             for slot in range(slots):
                 self.acc[slot] = self.dot(d, slot)
+        elif isinstance(d, CrossbarParams):
+            assert self.banks is not None
+            self.acc = self.banks.sums(self.inputs, self.images)[:slots]
         elif isinstance(d, AttentionParams):
             self.heard.append(self.inputs)
             arrays = np.zeros((3, len(self.heard), d.tokens, d.dim), np.uint8)
@@ -327,11 +357,7 @@ class Fabric:
             state[2] |= data << state[3]
             state[3] += chunk
             if op == 2:
-                if state[0] == Memory.CONTROL:
-                    core.images.pop(Memory.CONTROL, None)
-                items = core.images.setdefault(Memory(state[0]), [])
-                assert len(items) == state[1]
-                items.append(state[2])
+                core.write(Memory(state[0]), state[1], state[2])
                 state[1:] = [state[1] + 1, 0, 0]
         else:
             assert state[0] == Memory.STATE
