@@ -53,10 +53,11 @@ def aged(
     """The Program `age` seconds after its devices were programmed, read with other noise.
 
     As hardware does when its control words are written. None leaves an age or a seed as it is.
-    `program` is as compiled where an age is given. Compensation, "none" if not given, measures what the devices conduct (`Domain.CALIBRATE` reads) as they were and as
-    they are: of layers whose sums are read, it scales the factors (global, or a factor for each
-    neuron), of layers that sample, the references (global, or one for each column). UserError if
-    there is no crossbar, or for values out of range.
+    `program` is as compiled where an age is given. Compensation, "none" if not given, measures what
+    the devices conduct (`Domain.CALIBRATE` reads) as they were and as they are: of layers whose
+    sums are read, it scales the factors (global, or a factor for each neuron), of layers that
+    sample, the references (global, or one for each column). UserError if there is no crossbar, or
+    for values out of range.
     """
     _checked(age, compensation, noise_seed)
     if not any(isinstance(p.dendrites, Crossbar) for p in program.populations):

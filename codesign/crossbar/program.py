@@ -7,6 +7,7 @@ program-and-verify of every device by the controller's twin, as the hardware wou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from sim.device.device import Device
     from sim.golden.crossbar.layer import Programmed
 
-__all__ = ["LayerOnDevices", "program_crossbars", "program_weights"]
+__all__ = ["LayerOnDevices", "find", "program_crossbars", "program_weights"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,8 @@ class LayerOnDevices:
         return asdict(self)
 
 
-def _device(crossbars: Crossbars) -> Device:
+def find(crossbars: Crossbars) -> Device:
+    """The device of these settings."""
     from sim.device.table import find_device
 
     return find_device(crossbars.device, crossbars.device_table)
@@ -73,18 +75,20 @@ def _tolerance(crossbars: Crossbars, device: Device) -> int:
     bits, level = crossbars.cell_bits, 1 << (crossbars.cell_bits - 2)
     correlated = crossbars.correlated
     read = float(read_noise_units(device, level, cell_bits=bits))
-    tolerance = max(round(crossbars.program_tolerance * read), 1)
     floor = float(
         noise_floor(
             device, level, crossbars.program_averages, crossbars.adc_bits, cell_bits=bits,
             correlated=correlated,
         )
     )  # fmt: skip
+    if read == 0:  # without noise a converter's step is what limits
+        return max(math.ceil(floor), 1)
+    tolerance = max(round(crossbars.program_tolerance * read), 1)
     if tolerance < floor:
         raise UserError(
             f"program_tolerance: {crossbars.program_tolerance:g} standard deviations of a read are "
             f"{tolerance} units of conductance, below what a verify of {device.name} can tell, "
-            f"{floor:.2g}; use at least {floor / max(read, 1e-9):.2g}, more reads "
+            f"{floor:.2g}; use at least {math.ceil(floor) / read:.2g}, more reads "
             "(program_averages), or more ADC bits"
         )
     return tolerance
@@ -121,12 +125,15 @@ def program_weights(
 ) -> tuple[Programmed, ControllerParams]:
     """Program-and-verify of target conductances [blocks, tiles, rows, logical columns].
 
+    The devices are delivered switched off: as a pulse that aims at 0, or a RESET, leaves them.
+
     number : of the population, for its seeds. gain : of its converters, range MVM.
     """
+    from sim.device import emulate
     from sim.device.integer import age, tables
     from sim.golden.crossbar.layer import program_layer
 
-    device = _device(crossbars)
+    device = find(crossbars)
     blocks, tiles, rows, _ = levels.shape
     tolerance = _tolerance(crossbars, device)
     verify = float(min(1 << 16 + crossbar.adc_bits - crossbar.cell_bits, 1 << 16))
@@ -156,7 +163,12 @@ def program_weights(
     faults = _faults(crossbars, cells, faults_seed)
     stuck, level = faults or (None, None)
     clock = age(device, 0.0, correlated=crossbars.correlated)
-    return program_layer(params, levels, clock, stuck=stuck, level=level), params
+    rng = np.random.default_rng(faults_seed)
+    off = np.zeros(cells, np.int64)
+    delivered = emulate.program(array.device, off, rng) if device.kind == "write" else (
+        emulate.reset(array.device, cells, rng))  # fmt: skip
+    made = program_layer(params, levels, clock, delivered=delivered, stuck=stuck, level=level)
+    return made, params
 
 
 def _levels(crossbar: Crossbar, device: Device, values: np.ndarray) -> tuple[np.ndarray, int]:
@@ -188,7 +200,7 @@ def _programmed(
     p = program.population(name)
     crossbar = p.dendrites
     assert isinstance(crossbar, Crossbar)
-    device = _device(crossbars)
+    device = find(crossbars)
     wanted = targets(program, name)
     levels, reference = _levels(crossbar, device, wanted.values)
     gain = 1 << 16

@@ -43,17 +43,19 @@ def program_layer(
     targets: np.ndarray,
     age: Age,
     *,
+    delivered: tuple[np.ndarray, np.ndarray] | None = None,
     stuck: np.ndarray | None = None,
     level: np.ndarray | None = None,
 ) -> Programmed:
-    """Program all blocks of a blank array (g_p = 0) once.
+    """Program all blocks of an array once.
 
     Parameters
     ----------
     targets : integers [blocks, tiles, rows, logical columns] in 0..2**cell_bits - 1.
     age : of devices that were just programmed, which verifies read.
+    delivered : g_p and nu [blocks, tiles, rows, columns] that devices have before; None: all 0.
     stuck : bool [blocks, tiles, rows, columns], devices that no pulse changes.
-    level : integers of the same shape, g_p of those that are stuck; None: 0.
+    level : integers of the same shape, g_p of those that are stuck; None: as delivered.
 
     ValueError for a wrong shape or a value out of range. What is drawn, `params.array` says (seed,
     first_entity): draws of programming are those of inference with the same ones.
@@ -65,12 +67,17 @@ def program_layer(
     )
     model = ControllerModel(params)
     model.target[:] = _checked("targets", targets, shape, top).transpose(0, 3, 1, 2)
+    if delivered is not None:
+        for name, array, most in (("g_p", model.array.g_p, top), ("nu", model.array.nu, 511)):
+            given = _checked(name, delivered[name == "nu"], cells, most)
+            array[:] = given.reshape(array.shape)
     if stuck is not None:
         mask = _checked("stuck", stuck, cells, 1).astype(bool)
         model.array.stuck[:] = mask.reshape(model.array.stuck.shape)
         if level is not None:
-            left = np.where(mask, _checked("level", level, cells, top), 0)
-            model.array.g_p[:] = left.reshape(model.array.g_p.shape)
+            left = mask.reshape(model.array.g_p.shape)
+            model.array.g_p[left] = _checked("level", level, cells, top)[mask]
+            model.array.nu[left] = 0
     for epoch in range(a.epochs):
         model.array.set_age(epoch, age)
     model.array.age()
