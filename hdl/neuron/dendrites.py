@@ -4,9 +4,11 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import connect, flipped
 
+from hdl.crossbar.dendrites import CrossbarDendrites
 from hdl.neuron.accumulate import Accumulators
 from hdl.neuron.fetch import Fetch
 from hdl.neuron.ports import ConfigPort, dendrites_signature
+from hdl.params.crossbar.core import CrossbarParams
 from hdl.params.neuron import CoreParams
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import DenseParams
@@ -59,6 +61,7 @@ KINDS: dict[type, type] = {
     type(None): Dendrites,
     DenseParams: DenseDendrites,
     AttentionParams: AttentionDendrites,
+    CrossbarParams: CrossbarDendrites,
 }
 
 

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Products against the equations of hdl/params/crossbar/dendrites.py.
 
 The array is a stand-in that keeps the rules of hdl/crossbar/ports.py: it adds integer weights, and

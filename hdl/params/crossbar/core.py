@@ -9,9 +9,10 @@ epoch). Memory.POINTER, item [axon]: row, tile, 1 bit "valid", lowest bits first
 event of an axon that is not valid is dropped. Memory.CONTROL, item
 [region << region_bits | index]: see `Region`.
 
-All are written while no update or clear is going on. AGE and STATE hold from the next clear on: a
-clear after any of them, or a device, was written, and the first one, computes what the devices
-conduct; every clear restarts the generators. REFERENCE, FACTOR and COLUMN hold at once.
+All are written while no update or clear is going on, of CONTROL only what `Region` has. AGE and
+STATE hold from the next clear on: a clear after any of them, or a device, was written, and the
+first one, computes what the devices conduct; every clear restarts the generators. REFERENCE,
+FACTOR and COLUMN hold at once.
 """
 
 from __future__ import annotations
