@@ -2,19 +2,26 @@
 
 It computes the equations of `hdl/params/neuron.py`, event by event over compressed rows, with
 int64 sums that are checked beforehand to be wide enough for any stimulus; input sums of stochastic
-populations and attention heads by those of `hdl/params/sc/dense.py` and `attention.py` there.
+populations and attention heads by those of `hdl/params/sc/dense.py` and `attention.py` there, of
+crossbars by those of `hdl/params/crossbar/dendrites.py`.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.neuron import FIELDS
 from hdl.params.sc.dense import Streams
 from mapping.program import Population, Program
+from sim.golden.network_crossbar import crossbar_plan
 from sim.golden.network_rows import build_rows, check_fields
+
+if TYPE_CHECKING:
+    from sim.golden.crossbar.product import Plan
 
 __all__ = ["Golden", "GoldenResult", "State"]
 
@@ -43,6 +50,8 @@ class GoldenResult:
     saturations : [samples] how often a sum was clamped to the range of membrane or current.
     stream_bits : [samples] for stochastic populations, the lengths of streams that were used,
         summed over neurons and steps: 2**log2_length each unless one terminated early.
+    cell_reads, conversions : [samples] for crossbar populations, devices that were read (all the
+        columns of each driven row of each bank), and codes that were converted.
     """
 
     outputs: np.ndarray
@@ -54,6 +63,8 @@ class GoldenResult:
     neuron_updates: np.ndarray
     saturations: dict[str, State]
     stream_bits: dict[str, np.ndarray]
+    cell_reads: dict[str, np.ndarray]
+    conversions: dict[str, np.ndarray]
 
     @property
     def spikes(self) -> np.ndarray:
@@ -105,6 +116,10 @@ class Golden:
         self._high = np.where(self._low < 0, -self._low - 1, 1)
         check_fields(program)
         self._rows = build_rows(program)
+
+    @cached_property
+    def _plan(self) -> "Plan":
+        return crossbar_plan(self.program)
 
     def _pack(self, events: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Events that are not 0, in order: first event of each step, source, value."""
@@ -160,14 +175,16 @@ class Golden:
         membrane, current = np.zeros((2, samples, neurons), np.int64)
         shape = (samples, steps, neurons) if record_state else (0, 0, 0)
         membrane_trace, current_trace = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        counts = np.zeros((samples, populations, 3), np.int64)
+        counts = np.zeros((samples, populations, 5), np.int64)
         operations = np.zeros(samples, np.int64)
         taken = np.zeros((samples, populations), np.int64)
 
+        plan = self._plan
+
         def part(first: int, end: int) -> None:
             run_samples(
-                first, end, run, inputs, *packed, *self._rows, self._fields, self._bounds,
-                *self._widths, self._output_neurons, outputs, membrane, current,
+                first, end, run, inputs, *packed, *self._rows, plan, self._fields,
+                self._bounds, *self._widths, self._output_neurons, outputs, membrane, current,
                 membrane_trace, current_trace, counts, operations, taken,
             )  # fmt: skip
 
@@ -179,6 +196,11 @@ class Golden:
                 list(pool.map(part, cuts[:-1], cuts[1:]))
         ends = np.arange(samples) * steps
         slices = self._slices.items()
+        crossbars = [
+            (k, p, p.dendrites)
+            for k, p in enumerate(self.program.populations)
+            if isinstance(p.dendrites, Crossbar)
+        ]
         return GoldenResult(
             outputs=outputs,
             final={name: State(membrane[:, s], current[:, s]) for name, s in slices},
@@ -197,4 +219,6 @@ class Golden:
                 for k, p in enumerate(self.program.populations)
                 if isinstance(p.dendrites, Streams)
             },
+            cell_reads={p.name: counts[:, k, 3] * c.columns for k, p, c in crossbars},
+            conversions={p.name: counts[:, k, 4] for k, p, _ in crossbars},
         )

@@ -1,9 +1,10 @@
-"""What the golden network needs of populations that sum their input as streams or attention heads.
+"""What the golden network needs of populations that don't sum their input exactly.
 
 An event that feeds a stochastic population adds table entries (sim/golden/sc/dense.py) to partial
-sums, one for each length that can decide; an event that feeds an attention head sets a bit. The
-population's update makes its input sums of them. Where events are spikes and no sum terminates
-early, a synapse always adds the same: it is an ordinary one of another weight.
+sums, one for each length that can decide; an event that feeds an attention head sets a bit, one
+that feeds a crossbar is kept. The population's update makes its input sums of them. Where events
+are spikes and no sum of streams terminates early, a synapse always adds the same: it is an ordinary
+one of another weight.
 """
 
 from __future__ import annotations
@@ -12,34 +13,36 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.sc.attention import PORTS, AttentionParams
 from hdl.params.sc.dense import Streams
 from mapping.program import Population, Program, Projection
 from sim.golden.sc.dense import counts, kept_lengths
 
-__all__ = ["EXACT", "HEAD", "STREAMS", "Dendrites", "build_dendrites", "largest_sum"]
+__all__ = ["CROSSBAR", "EXACT", "HEAD", "STREAMS", "Dendrites", "build_dendrites", "largest_sum"]
 
-EXACT, STREAMS, HEAD = 0, 1, 2
+EXACT, STREAMS, HEAD, CROSSBAR = range(4)
 COLUMNS = 8
 
 
 class Dendrites(NamedTuple):
     """Members
 
-    kinds : int64 [populations, COLUMNS], first column EXACT (or like it), STREAMS or HEAD. Then
-        of STREAMS: first partial sum, partial sums a neuron, k of the first, tolerance, p + q,
+    kinds : int64 [populations, COLUMNS], first column EXACT (or like it), STREAMS, HEAD, CROSSBAR.
+        Then of STREAMS: first partial sum, partial sums a neuron, k of the first, tolerance, p + q,
         entries of the table for one bit of a value, margin; of HEAD: first bit, tokens, dim,
-        causal, score_gain, value_gain, number of the head.
+        causal, score_gain, value_gain, number of the head; of CROSSBAR: first value, number of
+        values, number of the crossbar.
     table : int64, counts [generator, bit of the value, magnitude, length], one population after
         the other.
     states : uint64 [heads, 2], generators of the attention heads after a clear.
-    sizes : partial sums and bits of all populations.
+    sizes : partial sums, bits and values of all populations.
     """
 
     kinds: np.ndarray
     table: np.ndarray
     states: np.ndarray
-    sizes: tuple[int, int]
+    sizes: tuple[int, int, int]
 
 
 def build_dendrites(
@@ -50,13 +53,14 @@ def build_dendrites(
 
     Streams: the number of each weight's magnitude in the table, with the weight's sign; the
     table's first entry for each source's generator. Streams that work like ordinary synapses:
-    other weights, and nothing to feed. Heads: 1; each source's bit.
+    other weights, and nothing to feed. Heads: 1; each source's bit. Crossbars: weights as they
+    are, which only count as operations; each source's value.
     """
     kinds = np.zeros((len(program.populations), COLUMNS), np.int64)
     codes: dict[int, np.ndarray] = {}
     feeds: dict[int, np.ndarray] = {}
     tables, states = [np.zeros(0, np.int64)], [np.zeros((0, 2), np.uint64)]
-    partial = bits = entries = 0
+    partial = bits = entries = values = crossbars = 0
     for number, p in enumerate(program.populations):
         into = [(i, q) for i, q in enumerate(program.projections) if q.target == p.name]
         if isinstance(p.dendrites, AttentionParams):
@@ -74,6 +78,14 @@ def build_dendrites(
         if any(q.port for _, q in into):
             raise ValueError(f"{p.name}: is no attention head, but a projection names a port")
         if p.dendrites is None:
+            continue
+        if isinstance(p.dendrites, Crossbar):
+            before = values
+            for i, q in into:
+                feeds[i] = values + np.arange(len(q.indptr) - 1)
+                values += len(feeds[i])
+            kinds[number, :4] = CROSSBAR, before, values - before, crossbars
+            crossbars += 1
             continue
         streams, lengths = p.dendrites, kept_lengths(p.dendrites)
         wide = {i: np.asarray(q.weights, np.int64) << q.exponent for i, q in into}
@@ -98,7 +110,8 @@ def build_dendrites(
             feeds[i] = entries + generator * len(powers) * one
         entries += made.size
         partial += p.size * len(lengths)
-    dendrites = Dendrites(kinds, np.concatenate(tables), np.concatenate(states), (partial, bits))
+    sizes = partial, bits, values
+    dendrites = Dendrites(kinds, np.concatenate(tables), np.concatenate(states), sizes)
     return dendrites, codes, feeds
 
 
@@ -117,8 +130,8 @@ def _check_head(p: Population, head: AttentionParams, into: list[Projection]) ->
             raise ValueError(f"{p.name}: {q.port} must be one to one")
 
 
-def largest_sum(dendrites: Streams | AttentionParams) -> int:
-    """Most that one synapse adds to a neuron's sum."""
-    if isinstance(dendrites, AttentionParams):
-        return 1
+def largest_sum(dendrites: Streams | AttentionParams | Crossbar) -> int:
+    """Most that one synapse adds to a neuron's sum (0 of a crossbar: `crossbar_bound`)."""
+    if not isinstance(dendrites, Streams):
+        return int(isinstance(dendrites, AttentionParams))
     return 1 << (dendrites.weight_bits + dendrites.value_bits)

@@ -7,8 +7,8 @@ installation compiles (a few seconds). `nogil` lets threads share the samples.
 import numpy as np
 from numba import njit
 
-from sim.golden.network_dendrites import HEAD, STREAMS
-from sim.golden.sc.attention import attend
+from sim.golden.network_dendrites import CROSSBAR, HEAD, STREAMS
+from sim.golden.network_sums import answer, product, settle
 
 __all__ = ["run_samples"]
 
@@ -32,12 +32,13 @@ def deliver(row, value, row_ptr, segments, targets, weights, acc):  # type: igno
 
 @njit(cache=True, nogil=True)
 def deliver_special(sources, values, first, end, offset, synapses, special):  # type: ignore[no-untyped-def]
-    """Add events `first`..`end`-1 to partial sums of stochastic populations and bits of heads.
+    """Add events `first`..`end`-1 to partial sums of stochastic populations, bits of heads and
+    values of crossbars.
 
     `offset`: what to add to a source for its row. Returns the number of synapses.
     """
     row_ptr, segments, feeds, targets, weights = synapses
-    bounds, kinds, table, partial, bits = special
+    bounds, kinds, table, partial, bits, kept = special
     count = 0
     for e in range(first, end):
         row = offset + sources[e]
@@ -46,6 +47,9 @@ def deliver_special(sources, values, first, end, offset, synapses, special):  # 
             count += size
             if kinds[p, 0] == HEAD:
                 bits[fed] = 1
+                continue
+            if kinds[p, 0] == CROSSBAR:
+                kept[fed] = values[e]
                 continue
             origin, lengths, one = kinds[p, 1], kinds[p, 2], kinds[p, 6]
             magnitude = abs(values[e])
@@ -64,76 +68,19 @@ def deliver_special(sources, values, first, end, offset, synapses, special):  # 
 
 
 @njit(cache=True, nogil=True)
-def missing(n, fields, membrane, current, current_bits, decay_bits):  # type: ignore[no-untyped-def]
-    """What a neuron's shifted input must exceed for a spike, as nothing saturates: `distance`."""
-    half = np.int64(1) << (decay_bits - 1)
-    rest = ((membrane[n] * fields[0, n] + half) >> decay_bits) + fields[2, n]
-    if current_bits > 0:
-        rest += (current[n] * fields[1, n] + half) >> decay_bits
-    if fields[7, n] == 2 and membrane[n] > fields[3, n]:
-        rest -= fields[4, n]
-    return fields[3, n] - rest
-
-
-@njit(cache=True, nogil=True)
-def settle(  # type: ignore[no-untyped-def]
-    acc, first, end, kind, partial, fields, membrane, current, current_bits, decay_bits
-):
-    """Input sums of a stochastic population, neurons `first`..`end`-1; the bits that they took."""
-    origin, lengths, least, tolerance, whole = kind[1], kind[2], kind[3], kind[4], kind[5]
-    margin = kind[7]
-    taken = 0
-    for n in range(first, end):
-        at = origin + (n - first) * lengths
-        place = whole - least
-        total = partial[at] << place
-        k = 1
-        spikes = margin >= 0 and k < lengths and fields[8, n] == 1
-        shift, distance = fields[5, n], np.int64(0)
-        if spikes:
-            distance = missing(n, fields, membrane, current, current_bits, decay_bits)
-        while k < lengths:
-            if spikes and abs((total << shift) - distance) > margin << (place + shift):
-                break
-            before = total
-            place -= 1
-            total = partial[at + k] << place
-            k += 1
-            if abs(total - before) <= tolerance:
-                break
-        acc[n] = total
-        taken += 1 << (least + k - 1)
-        partial[at : at + lengths] = 0
-    return taken
-
-
-@njit(cache=True, nogil=True)
-def answer(acc, first, end, kind, bits, states):  # type: ignore[no-untyped-def]
-    """The answer of an attention head as input sums of neurons `first`..`end`-1."""
-    size, shape = end - first, (kind[2], kind[3])
-    out = np.empty(shape, np.uint8)
-    ports = bits[kind[1] : kind[1] + 3 * size]
-    query = ports[:size].reshape(shape)
-    key = ports[size : 2 * size].reshape(shape)
-    value = ports[2 * size :].reshape(shape)
-    attend(query, key, value, kind[4] != 0, kind[5], kind[6], states[kind[7]], out)
-    acc[first:end] = out.reshape(size)
-    ports[:] = 0
-
-
-@njit(cache=True, nogil=True)
 def run_samples(  # type: ignore[no-untyped-def]
     first, end, lengths, inputs,
     event_ptr, event_source, event_value,
-    row_ptr, segments, feeds, targets, weights, kinds, table, states, sizes,
+    row_ptr, segments, feeds, targets, weights, kinds, table, states, sizes, plan,
     fields, bounds, membrane_bits, current_bits, decay_bits, payload_bits, output_neurons,
     outputs, membranes, currents, membrane_trace, current_trace, counts, operations, taken,
 ):  # fmt: skip
     """Run samples `first`..`end`-1, writing into the arrays of the last two lines.
 
     Rows are those of `sim/golden/network_rows.py`. `fields` is [9, neurons] in the order of
-    FIELDS, `bounds` the first neuron of each population, `counts` [samples, populations, 3]:
-    events, clamped membranes, clamped currents; `taken` [samples, populations]: bits of streams.
+    FIELDS, `plan` that of crossbars, `bounds` the first neuron of each population, `counts`
+    [samples, populations, 5]: events, clamped membranes, clamped currents, rows of banks that were
+    read, codes converted; `taken` [samples, populations]: bits of streams.
     """
     steps, neurons = outputs.shape[1], fields.shape[1]
     sources = inputs + neurons
@@ -142,19 +89,20 @@ def run_samples(  # type: ignore[no-untyped-def]
     top = (one << (membrane_bits - 1)) - 1
     current_top = (one << max(current_bits - 1, 0)) - 1
     payload_top = (one << max(payload_bits - 1, 0)) - 1
-    acc = np.zeros(neurons, np.int64)  # each update leaves 0, here and in the next two
+    acc = np.zeros(neurons, np.int64)  # each update leaves 0, here and in the next three
     partial = np.zeros(sizes[0], np.int64)
     bits = np.zeros(sizes[1], np.uint8)
-    generators = np.empty_like(states)
+    kept = np.zeros(sizes[2], np.int64)
+    generators, noises = np.empty_like(states), np.empty_like(plan.states)
     synapses = (row_ptr, segments, feeds, targets, weights)
-    special = (bounds, kinds, table, partial, bits)
+    special = (bounds, kinds, table, partial, bits, kept)
     any_special = kinds.any()
     emitted = np.zeros(neurons, np.int64)
     sent_source = np.zeros((2, neurons), np.int64)  # events of this step and of the one before
     sent_value = np.zeros((2, neurons), np.int64)
     for s in range(first, end):
         membrane, current = membranes[s], currents[s]
-        generators[:] = states
+        generators[:], noises[:] = states, plan.states
         sent = 0
         done = 0
         for t in range(lengths[s]):
@@ -193,6 +141,10 @@ def run_samples(  # type: ignore[no-untyped-def]
                     )  # fmt: skip
                 elif kinds[p, 0] == HEAD:
                     answer(acc, bounds[p], bounds[p + 1], kinds[p], bits, generators)
+                elif kinds[p, 0] == CROSSBAR:
+                    read = product(acc, bounds[p], bounds[p + 1], kinds[p], kept, plan, noises)
+                    counts[s, p, 3] += read[0]
+                    counts[s, p, 4] += read[1]
                 spiked, clamped, current_clamped = 0, 0, 0
                 for n in range(bounds[p], bounds[p + 1]):
                     threshold, reset_value, reset = fields[3, n], fields[4, n], fields[7, n]

@@ -2,8 +2,8 @@
 
 A row holds what one event feeds: a source's synapses of one delay, in segments of one projection
 each. Sources are numbered inputs first, then neurons; row r is source r with delay 0, row
-sources + r with delay 1. Weights already carry their exponent. Projections into streams and
-attention heads have rows of their own, 2 * sources further on (unless they work like ordinary
+sources + r with delay 1. Weights already carry their exponent. Projections into streams, attention
+heads and crossbars have rows of their own, 2 * sources further on (unless they work like ordinary
 ones), with weights as `sim/golden/network_dendrites.py` makes them.
 """
 
@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.neuron import Emit
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import Streams
 from mapping.program import Program, Projection
+from sim.golden.network_crossbar import crossbar_bound
 from sim.golden.network_dendrites import build_dendrites, largest_sum
 
 __all__ = ["Rows", "build_rows", "check_fields"]
@@ -41,7 +43,7 @@ class Rows(NamedTuple):
     kinds: np.ndarray
     table: np.ndarray
     states: np.ndarray
-    sizes: tuple[int, int]
+    sizes: tuple[int, int, int]
 
 
 class _Place(NamedTuple):
@@ -120,11 +122,15 @@ def build_rows(program: Program) -> Rows:
         reach += np.bincount(neuron, most, len(reach))
         count = np.diff(projection.indptr)
         used = np.flatnonzero(count)
+        if isinstance(special, Crossbar):  # a row without weights is read too
+            used = np.arange(source.size)
         start, end = projection.indptr[used], projection.indptr[used + 1]
-        consecutive = neuron[end - 1] - neuron[start] + 1 == count[used]
+        first = np.full(len(used), -1)
+        if i not in feeds:
+            consecutive = neuron[end - 1] - neuron[start] + 1 == count[used]
+            first = np.where(consecutive, neuron[start], -1)
         kind = projection.delay + (2 if i in feeds else 0)
         rows.append(kind * sources + source.first + used)
-        first = np.where(consecutive, neuron[start], -1)
         where = np.full(len(used), number if i in feeds else -1)
         fed = feeds[i][used] if i in feeds else where
         columns = stored + start, count[used], first, where, fed
@@ -132,6 +138,10 @@ def build_rows(program: Program) -> Rows:
         targets.append(neuron.astype(np.uint32))
         weights.append(codes.get(i, wide).astype(np.int32))
         stored += len(neuron)
+    for p in program.populations:
+        if isinstance(p.dendrites, Crossbar):
+            begin = places[p.name].first - inputs
+            reach[begin : begin + p.size] += crossbar_bound(program, p)
     shift = np.concatenate([none, *(p.fields["shift"] for p in program.populations)])
     if len(reach) and (reach * 2.0**shift).max() >= 2.0**61:
         raise ValueError("the sum of a neuron's inputs could leave 64 bits")
@@ -166,8 +176,14 @@ def _places(program: Program) -> dict[str, _Place]:
     return places
 
 
-def _check_values(q: Projection, source: _Place, special: Streams | AttentionParams) -> None:
-    most = 1 if isinstance(special, AttentionParams) else 1 << special.value_bits
+def _check_values(
+    q: Projection, source: _Place, special: Streams | AttentionParams | Crossbar
+) -> None:
+    most = 1
+    if isinstance(special, Streams):
+        most = 1 << special.value_bits
+    elif isinstance(special, Crossbar):
+        most = (1 << special.value_bits) - 1 or 1
     if source.largest > most:
         raise ValueError(
             f"{q.source} -> {q.target}: values reach {source.largest}, {most} is allowed there"
