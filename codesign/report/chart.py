@@ -35,17 +35,21 @@ class Axis:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """A curve: points with dots, or a thin line; `dashed` for a law that others are held against.
+    """A curve: a line with dots at its points; `dots` or `line` may be left out, and curves of one
+    name share a colour. `dashed`: a law that others are held against.
 
-    spread : of each point, the half height of a band around it.
+    spread : of each point, the half height of a band around it. peak : its name stands over its
+    highest point, not at its end.
     """
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     dots: bool = True
+    line: bool = True
     dashed: bool = False
     spread: Sequence[float] | None = None
+    peak: bool = False
 
 
 def decades(low: float, high: float) -> list[float]:
@@ -56,6 +60,10 @@ def decades(low: float, high: float) -> list[float]:
 
 def _points(places: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
+
+
+def _number(value: float) -> str:
+    return f"{value:g}".replace("e+0", "e").replace("e-0", "e-")
 
 
 def chart(
@@ -70,13 +78,15 @@ def chart(
     for mark in y.marks:
         height = at(x.marks[0], mark)[1]
         parts.append(element("line", x1=LEFT, x2=LEFT + wide, y1=height, y2=height, class_="zero"))
-        parts.append(text(LEFT - 8, height + 4, f"{mark:g}", "dim", "end"))
+        parts.append(text(LEFT - 8, height + 4, _number(mark), "dim", "end"))
     for mark in x.marks:
-        parts.append(text(at(mark, y.marks[0])[0], TOP + tall + 18, f"{mark:g}", "dim", "middle"))
+        parts.append(text(at(mark, y.marks[0])[0], TOP + tall + 18, _number(mark), "dim", "middle"))
     parts.append(text(LEFT + wide, TOP + tall + 36, x.name, "dim", "end"))
     parts.append(text(LEFT, TOP + tall + 36, y.name, "dim"))
     placed: list[float] = []
-    number = {curve.name: k for k, curve in enumerate(c for c in curves if not c.dashed)}
+    names = dict.fromkeys(curve.name for curve in curves if not curve.dashed)
+    number = {name: k for k, name in enumerate(names)}
+    named = set()
     for curve in sorted(curves, key=lambda curve: -y.at(curve.y[-1])):
         places = [at(a, b) for a, b in zip(curve.x, curve.y, strict=True)]
         end = max(places[-1][1] + 4, placed[-1] + 16 if placed else 0)
@@ -87,7 +97,6 @@ def chart(
             )  # fmt: skip
             parts.append(text(LEFT + wide - 4, places[-1][1] - 6, curve.name, "dim", "end"))
             continue
-        placed.append(end)
         colour = COLOURS[number[curve.name] % len(COLOURS)]
         drawn = ""
         if curve.spread is not None:
@@ -97,11 +106,21 @@ def chart(
                 "polygon", points=_points([*above, *reversed(below)]), fill=colour,
                 fill_opacity=0.15,
             )  # fmt: skip
-        drawn += element("polyline", points=_points(places), fill="none", stroke=colour,
-                         stroke_width=2 if curve.dots else 1.2)  # fmt: skip
+        if curve.line:
+            drawn += element("polyline", points=_points(places), fill="none", stroke=colour,
+                             stroke_width=2 if curve.dots else 1.2)  # fmt: skip
         if curve.dots:
             drawn += "".join(element("circle", cx=a, cy=b, r=3, fill=colour) for a, b in places)
-        words = element("text", curve.name, x=LEFT + wide + 12, y=end, fill=colour)
+        words = ""
+        if curve.name not in named:
+            named.add(curve.name)
+            if curve.peak:
+                top = min(places, key=lambda place: place[1])
+                words = element("text", curve.name, x=top[0], y=top[1] - 8, fill=colour,
+                                text_anchor="middle")  # fmt: skip
+            else:
+                placed.append(end)
+                words = element("text", curve.name, x=LEFT + wide + 12, y=end, fill=colour)
         few = zip(curve.x, curve.y, strict=True) if len(curve.x) <= 20 else ()
         shown = ", ".join(f"{a:g}: {b:.3g}" for a, b in few)
         parts.append(titled(drawn + words, f"{curve.name} ({shown})" if shown else curve.name))
