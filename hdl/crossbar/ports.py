@@ -22,7 +22,8 @@ def array_signature(p: ArrayParams) -> wiring.Signature:
 
     Members
     -------
-    config : writes its memories, while `ready`. What holds at a restart or ageing is taken then.
+    config : writes its memories, while `ready`; CONVERTER not in the CONVERT_LATENCY cycles behind
+        a `convert`. What holds at a restart or ageing is taken then.
     ready : level, no read, pulse, ageing or restart is going on. At most one of strobe, sample,
         pulse, age, restart in a cycle, and only while `ready`, which falls in the next cycle
         (sample: one cycle, `ready` stays).

@@ -17,6 +17,7 @@ Commands wait until the array is ready, but conversions: these go on beside a re
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -24,7 +25,7 @@ from amaranth.lib.wiring import In, Out
 from hdl.crossbar.array import Array
 from hdl.crossbar.ports import CONVERT_LATENCY
 from hdl.emit import emit_verilog
-from hdl.params.crossbar.array import ArrayMemory, ArrayParams, Pulse, ReadRange
+from hdl.params.crossbar.array import OFFSET_BITS, ArrayMemory, ArrayParams, Pulse, ReadRange
 from hdl.params.neuron import bits_for
 from hdl.sc.overlap import delayed
 from sim.golden.crossbar.array import ArrayModel
@@ -36,6 +37,11 @@ READ, PULSE, AGE, RESTART, SAMPLE, CONVERT, CONFIG, TIME, WAIT, RESET = range(10
 
 #: Bits of a word that comes out.
 WORD = 32
+
+
+def _bits(memory: ArrayMemory, item: int) -> int:
+    """An item as a word; negative ones are offsets."""
+    return item % (1 << OFFSET_BITS if memory == ArrayMemory.CONVERTER else 1 << 64)
 
 
 def _bodies(p: ArrayParams) -> dict[int, data.StructLayout]:
@@ -131,10 +137,12 @@ class Script:
     def __init__(self, params: ArrayParams, *, images: dict | None = None, twin: bool = True):
         self.params, self.images = params, images
         self.twin = ArrayModel(params) if twin else None
-        for memory, items in (images or {}).items() if twin else ():
-            for address, item in enumerate(items):
-                self.twin.configure(memory, address, int(item))
-        if twin:
+        if self.twin:
+            for memory, items in (images or {}).items():
+                for address, item in enumerate(items):
+                    if memory == ArrayMemory.AGE and address % 4 == 3:
+                        continue  # no such item
+                    self.twin.configure(memory, address, _bits(memory, int(item)))
             self.twin.restart()
         self.bodies = _bodies(params)
         self.words: list[int] = []
@@ -151,14 +159,14 @@ class Script:
         self._add(CONFIG, f"{memory.name}[{address}] = {item}", memory=memory, address=address,
                   data=item % (1 << 64))  # fmt: skip
         if self.twin:
-            self.twin.configure(memory, address, item)
+            self.twin.configure(memory, address, _bits(memory, item))
 
     def read(self, bank: int, drive: int, *, hold: bool = False, sense: bool = False) -> None:
         self._add(READ, f"read {bank} {drive:#x} hold {hold} sense {sense}", bank, hold=hold,
                   sense=sense, drive=drive)  # fmt: skip
         if self.twin:
             rows = [drive >> r & 1 for r in range(self.params.rows)]
-            self.twin.read(bank, rows, hold=hold, sense=sense)
+            self.twin.read(bank, np.array(rows), hold=hold, sense=sense)
 
     def sample(self) -> None:
         self._add(SAMPLE, "sample")
