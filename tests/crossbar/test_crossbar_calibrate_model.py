@@ -99,6 +99,7 @@ def test_calibration_as_the_equations(name):
     assert (model.factor != 1000).all()
     assert all(len(set(row.tolist())) == 1 for bank in model.factor for row in bank)
     calibrate("column", Command.COLUMN)
+    calibrate("reference", Command.REFERENCE)
     same(model, plain, (name, seed))
 
 

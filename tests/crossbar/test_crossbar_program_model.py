@@ -38,7 +38,7 @@ CASES = {
         PULSE10, [NEW, NEW], {"columns": 5, "epochs": 2}, {"devices": 2}, {"tolerance": 60},
     ),
     "binary": (PCM10, [NOW], {"columns": 3}, {"sampling": "binary", "spares": 1}, {}),
-    "ternary": (PCM10, [NOW], {"columns": 5}, {"sampling": "ternary"}, {"unit": 7}),
+    "ternary": (PCM10, [NOW], {"columns": 5}, {"sampling": "ternary"}, {"fault_limit": 1}),
 }  # fmt: skip
 
 
@@ -68,6 +68,12 @@ def test_as_the_equations(name, faults):
     model.run(Command.RESTART)
     plain.array.restart()
     same(model, plain, (name, seed, "restart"))
+    model.reset()
+    for b in range(p.array.blocks):
+        assert model.run(Command.MOVED, block=b) == [(Status.DONE, 0)]
+        assert [model.run(Command.MAP, block=b, column=q)[0][1] for q in range(p.places)] == list(
+            range(p.places)
+        )
 
 
 def test_updates_take_turns():
