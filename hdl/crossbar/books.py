@@ -85,7 +85,7 @@ class Books(wiring.Component):
         def book(name, address, write, value, first=0):
             """A register with the word at `address`, which `write` makes `value`."""
             size = max(bits[name], 1)
-            word, port = registered(m, name, address, 1, depth=1 << size, bits=len(value))
+            word, port = registered(m, name, address, 1, depth=1 << size, bits=max(len(value), 1))
             m.d.comb += [
                 port.en.eq(write | (sweeping & ~at[size:].any())),
                 port.addr.eq(Mux(sweeping, at, address)),

@@ -98,17 +98,18 @@ class Controller(wiring.Component):
     def _share_array(self, m):
         """The programmer drives the array while it works, elsewhere the product does."""
         array, programmer, product = self.array, self.programmer.array, self.product.array
-        for name in {*READING, *PROGRAMMING}:
-            users = [
-                getattr(user, name)
-                for user, names in ((programmer, PROGRAMMING), (product, READING))
-                if name in names
-            ]
+        for name in {*READING, *PROGRAMMING} - {"drive"}:
             line = getattr(array, name)
+            mine, other = (
+                getattr(port, name) if name in names else None
+                for port, names in ((programmer, PROGRAMMING), (product, READING))
+            )
             if name in ("ready", "code"):
-                m.d.comb += [user.eq(line) for user in users]
-            elif name != "drive":
-                m.d.comb += line.eq(Mux(self.programs, *users) if users[1:] else users[0])
+                m.d.comb += [mine.eq(line), other.eq(line)]
+            elif other is None:
+                m.d.comb += line.eq(mine)
+            else:
+                m.d.comb += line.eq(Mux(self.programs, 0 if mine is None else mine, other))
         # A row alone, decoded in two parts.
         row_bits = len(array.row)
         low = Signal(1 << (row_bits + 1) // 2)

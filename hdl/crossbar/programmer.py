@@ -227,7 +227,7 @@ class Programmer(wiring.Component):
                 m.d.comb += array.pulse.eq(1)
                 m.next = "Settle"
             with m.State("Settle"), m.If(array.ready):
-                m.d.comb += [self.worn.eq(1), self.turned.eq(updates)]
+                m.d.comb += self.worn.eq(1)
                 m.d.sync += [left.eq(left - 1), total.eq(total + ~total.all())]
                 m.next = "Verify"
                 with m.If(updates):
@@ -259,6 +259,6 @@ class Programmer(wiring.Component):
                 m.d.comb += self.settle.eq(1)
                 m.next = "Done"
             with m.State("Done"):
-                m.d.comb += self.done.eq(1)
+                m.d.comb += [self.done.eq(1), self.turned.eq(updates)]
                 m.next = "Rest"
         return m
