@@ -19,7 +19,7 @@ from hdl.params.errors import UserError
 if TYPE_CHECKING:
     from sim.stimulus import Stimulus
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "first_samples"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Evaluation:
         return {**vars(self), "errors": list(self.errors)}
 
 
-def _cut(stimulus: Stimulus, samples: int | None) -> Stimulus:
+def first_samples(stimulus: Stimulus, samples: int | None) -> Stimulus:
     """The first samples."""
     if samples is None or samples >= stimulus.samples:
         return stimulus
@@ -127,7 +127,7 @@ def evaluate(
     if isinstance(stimulus, str | Path):
         say(f"reading {stimulus}")
         stimulus = read_input(artefact, stimulus)
-    stimulus = _cut(stimulus, samples)
+    stimulus = first_samples(stimulus, samples)
     artefact = artefact.at(run_time)
     program = artefact.program
     events = quantise_inputs(program, stimulus)

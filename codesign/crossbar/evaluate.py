@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mapping.program import Program
     from sim.stimulus import Stimulus
 
-__all__ = ["Condition", "evaluate_devices"]
+__all__ = ["Condition", "duration", "evaluate_devices"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,8 @@ def evaluate_devices(
 
     Member m reads with noise seed `device_seed` + m; an ensemble is the first so many.
     calibration : labelled data that the temperature is fitted on, for each condition anew (the
-    logits are so corrected for drift); without it `temperature`, or 1. strange : data from
+    logits are so corrected for drift). Without it and without `temperature`, the temperature of
+    each second sample is fitted on the others, and the mean is told. strange : data from
     elsewhere, by name. rtl : run the RTL too, for every member, and compare every output.
     UserError without labels, without a crossbar or a decision.
     """
@@ -132,7 +133,7 @@ def evaluate_devices(
             fitted: list[np.ndarray] = []
             program = aged(compiled, crossbars, age, kind)
             for m in range(max(members)):
-                say(f"{_duration(age)}, compensation {kind}, member {m + 1}")
+                say(f"{duration(age)}, compensation {kind}, member {m + 1}")
                 seed = (crossbars.device_seed + m) % (1 << 32)
                 member = aged(program, crossbars, None, None, seed)
                 for name, one in given.items():
@@ -140,16 +141,34 @@ def evaluate_devices(
                 if calibration is not None:
                     fitted.append(_golden_only(runs, member, calibration))
             for count in members:
-                warmth = temperature or 1.0
-                if calibration is not None:
-                    assert calibration.labels is not None
-                    warmth = fit_temperature(np.stack(fitted[:count]), calibration.labels)
                 stacked = {name: np.stack(parts[:count]) for name, parts in scores.items()}
-                figures = summary(stacked.pop(""), stimulus.labels, warmth, stacked)
+                own = stacked.pop("")
+                warmth = np.full(stimulus.samples, temperature or 1.0)
+                if calibration is not None:
+                    warmth[:] = _fitted(np.stack(fitted[:count]), calibration)
+                elif temperature is None and stimulus.samples > 1:
+                    for half in (0, 1):
+                        other = own[:, 1 - half :: 2], stimulus.labels[1 - half :: 2]
+                        warmth[half::2] = fit_temperature(*other)
+                mean = float(warmth.mean())
+                stacked = {name: values / mean for name, values in stacked.items()}
+                figures = summary(own / warmth[:, None], stimulus.labels, 1.0, stacked)
                 del figures["samples"]
+                figures["temperature"] = mean
                 seen = runs.mismatches if rtl else None
                 found.append(Condition(age=age, compensation=kind, mismatches=seen, **figures))
     return found
+
+
+def _fitted(scores: np.ndarray, calibration: Stimulus) -> float:
+    """The temperature of scores of calibration data; UserError if they are all decided right."""
+    assert calibration.labels is not None
+    if (scores.sum(0).argmax(1) == calibration.labels).all():
+        raise UserError(
+            f"{calibration.source}: all its samples are decided right, so a temperature can't be "
+            "fitted on them; give labelled data that the model was not trained on"
+        )
+    return fit_temperature(scores, calibration.labels)
 
 
 def _golden_only(runs: _Runs, program: Program, stimulus: Stimulus) -> np.ndarray:
@@ -160,7 +179,7 @@ def _golden_only(runs: _Runs, program: Program, stimulus: Stimulus) -> np.ndarra
         runs.rtl = rtl
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A time as people say it."""
     for unit, size in (("month", 2592000), ("day", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:

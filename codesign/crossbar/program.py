@@ -231,6 +231,7 @@ def _programmed(
         for o in program.populations
     )
     full = 1 << (crossbar.cell_bits - 1)
+    weights = sum(len(q.weights) for q in program.projections if q.target == name)
     report = LayerOnDevices(
         node=name,
         device=device.name,
@@ -239,7 +240,7 @@ def _programmed(
         tiles=levels.shape[1],
         rows=crossbar.rows,
         columns=crossbar.columns,
-        devices=int(levels.size),
+        devices=weights * crossbar.width,
         pulses=int(made.pulses.sum()),
         failed=int(made.failed.sum()),
         moved=int(made.moved.sum()),
