@@ -161,6 +161,26 @@ def test_what_is_not_there_is_an_error():
     assert model.run(Command.UPDATE, column=2) == [(Status.DONE, 0)]
 
 
+def test_devices_as_delivered():
+    """What is within the tolerance stays as it was delivered, what is stuck as its level says."""
+    p = params(PCM10, {"rows": 3, "columns": 5}, {"spares": 1}, tolerance=200)
+    rng = np.random.default_rng(2)
+    g, nu = rng.integers(0, 50, (1, 1, 3, 5)), rng.integers(0, 512, (1, 1, 3, 5))
+    stuck = np.arange(5) == rng.integers(5, size=(1, 1, 3, 1))
+    level = rng.integers(0, 100, (1, 1, 3, 5))
+    targets = np.full((1, 1, 3, 4), 30)
+    done = program_layer(p, targets, NOW, delivered=(g, nu))
+    assert (done.conductance == g).all()
+    assert (done.exponent == nu).all()
+    done = program_layer(p, targets, NOW, delivered=(g, nu), stuck=stuck)
+    assert (done.conductance == g).all()
+    done = program_layer(p, targets, NOW, delivered=(g, nu), stuck=stuck, level=level)
+    assert (done.conductance == np.where(stuck, level, g)).all()
+    assert (done.exponent == np.where(stuck, 0, nu)).all()
+    assert not done.pulses.any()
+    assert (done.error[0, 0] == done.conductance[0, 0, :, :4] - 30).all()
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -172,6 +192,8 @@ def test_what_is_not_there_is_an_error():
         ({"stuck": np.zeros((2, 4), bool)}, ValueError, "stuck must be of shape"),
         ({"stuck": np.ones((1, 1, 2, 4), bool), "level": np.full((1, 1, 2, 4), 2048)}, ValueError,
          "must be in 0..1023, not 2048"),
+        ({"delivered": (np.zeros((1, 1, 2, 4), int), np.full((1, 1, 2, 4), 512))}, ValueError,
+         "nu.*must be in 0..511, not 512"),
     ],
 )  # fmt: skip
 def test_wrong_layers(change, error, message):
