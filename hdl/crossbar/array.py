@@ -15,7 +15,7 @@ from hdl.crossbar.scan import Scanner
 from hdl.memory import configure, registered
 from hdl.params.crossbar.array import OFFSET_BITS, ArrayMemory, ArrayParams
 from hdl.params.crossbar.device import NU_BITS
-from hdl.params.crossbar.noise import state_of
+from hdl.params.crossbar.noise import DRAW_BITS, state_of
 from hdl.params.neuron import bits_for
 from hdl.sc.overlap import delayed
 from hdl.sc.rom import rom
@@ -24,7 +24,7 @@ __all__ = ["Array"]
 
 #: Cycles of a pulse at which its second and third draw begin, its second phase begins, its device
 #: is stored, and is taken to what it conducts (hdl/crossbar/programming.py; a draw takes 4).
-SECOND, PHASE, THIRD, STORE, CONDUCT = 4, 7, 8, 12, 13
+SECOND, PHASE, THIRD, STORE, CONDUCT = 4, 7, 8, 13, 14
 STEPS = (SECOND, THIRD, CONDUCT)
 
 
@@ -65,10 +65,17 @@ class Array(wiring.Component):
     params : the array.
     images : initial contents of memories, items from address 0 on; others are those of `params`,
         the devices 0.
+    trims : whether CONVERTER can be written.
     """
 
-    def __init__(self, params: ArrayParams, images: dict[ArrayMemory, list[int]] | None = None):
-        self.params, self.contents = params, _contents(params, images or {})
+    def __init__(
+        self,
+        params: ArrayParams,
+        images: dict[ArrayMemory, list[int]] | None = None,
+        *,
+        trims: bool = True,
+    ):
+        self.params, self.contents, self.trims = params, _contents(params, images or {}), trims
         super().__init__(array_signature(params))
 
     def elaborate(self, platform):
@@ -77,7 +84,9 @@ class Array(wiring.Component):
         m.submodules.generator = generator = Generator(p.columns)
         m.submodules.scanner = scanner = Scanner(p.rows)
         m.submodules.columns = columns = Columns(p, contents[ArrayMemory.REFERENCE])
-        m.submodules.converter = converter = Converter(p, contents[ArrayMemory.CONVERTER])
+        m.submodules.converter = converter = Converter(
+            p, contents[ArrayMemory.CONVERTER], trims=self.trims
+        )
         m.submodules.conduct = conduct = Conduct(p, contents[ArrayMemory.AGE])
         for part in (columns, converter, conduct):
             m.d.comb += [
@@ -146,7 +155,8 @@ class Array(wiring.Component):
         )  # fmt: skip
         configure(m, write_cell, self.config, ArrayMemory.CELL)
         at = (p.cell_bits, p.cell_bits + NU_BITS)
-        draw = pick(m, "draw", generator.z, held(m, "draw_column", column, 2))
+        draws = [generator.z.word_select(c, DRAW_BITS).as_signed() for c in range(p.columns)]
+        draw = pick(m, "draw", draws, held(m, "draw_column", column, 2))
         issue, advance = Signal(), Signal()
         issued = delayed(m, issue, 2 + CONDUCT_LATENCY, "issued")
         m.d.comb += [

@@ -1,7 +1,7 @@
 """The bit lines of an array: reads of a row of devices a cycle, and the charges they leave."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
-from amaranth.lib import data, wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.arithmetic import scaled_sum
@@ -52,12 +52,12 @@ class Columns(wiring.Component):
                 "bank": In(bits_for(p.banks)),
                 "valid": In(1),
                 "row": In(bits_for(p.rows)),
-                "z": In(data.ArrayLayout(signed(DRAW_BITS), p.columns)),
+                "z": In(DRAW_BITS * p.columns),
                 "clear": In(1),
                 "sense": In(1),
                 "busy": Out(1),
                 "sample": In(1),
-                "samples": Out(data.ArrayLayout(p.charge_bits, p.columns)),
+                "samples": Out(p.charge_bits * p.columns),
                 "put": In(1),
                 "to_bank": In(bits_for(p.banks)),
                 "to_row": In(bits_for(p.rows)),
@@ -84,7 +84,8 @@ class Columns(wiring.Component):
         sense = self.sense if p.senses else Const(0, 1)
         for c in range(p.columns):
             h, s = word[c * bits :][: p.cell_bits], word[c * bits + p.cell_bits :][:SIGMA_BITS]
-            noise = held(m, f"noise_{c}", s * self.z[c])
+            z = self.z.word_select(c, DRAW_BITS).as_signed()
+            noise = held(m, f"noise_{c}", s * z)
             level = held(m, f"level_{c}", h + lift[c])
             value = held(m, f"value_{c}", scaled_sum(noise, p.device.noise_shift, level))
             positive = ~value[-1]
@@ -95,7 +96,7 @@ class Columns(wiring.Component):
             with m.Elif(stages[-1]):
                 m.d.sync += charge.eq(charge + (plain | (positive & sense)))
             with m.If(self.sample):
-                m.d.sync += self.samples[c].eq(charge)
+                m.d.sync += self.samples.word_select(c, p.charge_bits).eq(charge)
         return m
 
     def _write(self, m, port, address, column, item, enable):

@@ -1,7 +1,7 @@
 """The converters of an array: from a column's charge to a code."""
 
 from amaranth.hdl import Cat, Const, Module, Mux
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.crossbar.pipeline import held, pick
@@ -27,6 +27,7 @@ class Converter(wiring.Component):
     ----------
     params : the array.
     items : initial contents of CONVERTER.
+    trims : whether they can be written.
 
     Members
     -------
@@ -36,12 +37,12 @@ class Converter(wiring.Component):
     code : of CONVERT_LATENCY cycles ago.
     """
 
-    def __init__(self, params: ArrayParams, items: list[int]):
-        self.params, self.items = params, items
+    def __init__(self, params: ArrayParams, items: list[int], *, trims: bool = True):
+        self.params, self.items, self.trims = params, items, trims
         super().__init__(
             {
                 "config": In(array_config(params)),
-                "samples": In(data.ArrayLayout(params.charge_bits, params.columns)),
+                "samples": In(params.charge_bits * params.columns),
                 "column": In(bits_for(params.columns)),
                 "range": In(2),
                 "code": Out(params.code_bits),
@@ -53,7 +54,8 @@ class Converter(wiring.Component):
         p = self.params
         column = held(m, "column", self.column)
         kind = held(m, "kind", self.range)
-        charge = pick(m, "charge", self.samples, column)
+        samples = [self.samples.word_select(c, p.charge_bits) for c in range(p.columns)]
+        charge = pick(m, "charge", samples, column)
 
         # Number of a converter's item, by range and column.
         numbers = [
@@ -63,15 +65,25 @@ class Converter(wiring.Component):
         ]
         address = Cat(column, kind[0])
         number = rom_now(m, "converter", address, numbers, bits_for(2 * p.converters))
-        read, write = table(
-            m, "settings", depth=2 * p.converters, bits=OFFSET_BITS, parts=2, init=self.items,
-            domain="comb",
-        )  # fmt: skip
-        configure(m, write, self.config, ArrayMemory.CONVERTER, parts=2)
-        m.d.comb += read.addr.eq(held(m, "number", number))
+        number = held(m, "number", number)
+        if self.trims:
+            read, write = table(
+                m, "settings", depth=2 * p.converters, bits=OFFSET_BITS, parts=2, init=self.items,
+                domain="comb",
+            )  # fmt: skip
+            configure(m, write, self.config, ArrayMemory.CONVERTER, parts=2)
+            m.d.comb += read.addr.eq(number)
+            setting = read.data
+        else:
+            words = [
+                gain | offset << OFFSET_BITS
+                for gain, offset in zip(self.items[::2], self.items[1::2], strict=True)
+            ]
+            word = rom_now(m, "settings", number, words, 2 * OFFSET_BITS)
+            setting = [word[:OFFSET_BITS], word[OFFSET_BITS:]]
         counts = held(m, "counts", kind == ReadRange.COUNT)
-        gain = held(m, "gain", Mux(counts, 1 << 16, read.data[0][:GAIN_BITS]))
-        offset = held(m, "offset", Mux(counts, 0, read.data[1]), 2).as_signed()
+        gain = held(m, "gain", Mux(counts, 1 << 16, setting[0][:GAIN_BITS]))
+        offset = held(m, "offset", Mux(counts, 0, setting[1]), 2).as_signed()
 
         low = held(m, "low", charge[:LOW] * gain)
         high = held(m, "high", charge[LOW:] * gain, 2)

@@ -1,7 +1,7 @@
 """The generator of Gaussian draws for a row of devices."""
 
-from amaranth.hdl import Module, Signal, signed
-from amaranth.lib import data, wiring
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.crossbar.pipeline import held
@@ -24,7 +24,7 @@ class Generator(wiring.Component):
     shift, word : s0 becomes `word`, s1 what s0 was; two of them set a state.
     last : s1.
     advance : the next row, from the next cycle on.
-    z : the draws of the state of 2 cycles ago.
+    z : the draws, signed, of the state of 2 cycles ago; column 0 lowest.
     """
 
     def __init__(self, columns: int):
@@ -35,7 +35,7 @@ class Generator(wiring.Component):
                 "word": In(64),
                 "last": Out(64),
                 "advance": In(1),
-                "z": Out(data.ArrayLayout(signed(DRAW_BITS), columns)),
+                "z": Out(DRAW_BITS * columns),
             }
         )
 
@@ -62,5 +62,5 @@ class Generator(wiring.Component):
                 u = [w.word_select(column - group, 8) for w in words]
                 front = held(m, f"front_{column}", u[0] - u[1])
                 back = held(m, f"back_{column}", u[2] - u[3])
-                m.d.sync += self.z[column].eq(front + back)
+                m.d.sync += self.z.word_select(column, DRAW_BITS).eq(front + back)
         return m

@@ -30,8 +30,8 @@ class Programming(wiring.Component):
     kind, level, g : the pulse, and the device's g_p before it; held through both phases.
     z : the first draw, the second draw.
     second : level, second phase. g_p keeps what it was in the first phase's last cycle.
-    g_p : right 5 cycles after kind, level and g, 3 cycles after z.
-    nu : 5 cycles after g_p, 3 cycles after z.
+    g_p : right 6 cycles after kind, level and g, 3 cycles after z.
+    nu : 6 cycles after g_p, 3 cycles after z.
     """
 
     def __init__(self, params: DeviceParams):
@@ -76,7 +76,8 @@ class Programming(wiring.Component):
         ]
         drift = rom(m, "drift", index, 1, words, NOISE_BITS + NU_BITS)
 
-        product = held(m, "product", self.z * Mux(self.second, drift[:NOISE_BITS], amount))
+        width = held(m, "width", Mux(self.second, drift[:NOISE_BITS], amount))
+        product = held(m, "product", self.z * width)
         level = held(m, "changed", scaled_sum(product, p.noise_shift, base))
         with m.If(~self.second):
             m.d.sync += fresh.eq(clip(level, bits))
