@@ -91,7 +91,8 @@ class Banks:
         mine = slice(self.first, self.first + self.params.blocks)
         item = arrays["conductance"][mine] | arrays["exponent"][mine] << c.cell_bits
         pointer = np.zeros(axons, dtype=np.int64)
-        pointer[s.axon] = self.params.pointer(self.number)
+        known = [self.params.pointer(j) for j in range(self.params.tiles * c.rows)]
+        pointer[s.axon] = np.array(known, dtype=np.int64)[self.number]
         return {
             Memory.SYNAPSE: item.reshape(-1).tolist(),
             Memory.POINTER: pointer.tolist(),

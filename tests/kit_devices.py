@@ -18,6 +18,9 @@ __all__ = ["crossbar_program", "exact_gain", "on_crossbar", "with_devices"]
 #: Relative noise of a read, falling with the conductance, in units of 2**-12.
 READ_NOISE = np.linspace(300, 40, ENTRIES).astype(np.int64)
 
+#: Mean drift exponent, in units of 2**-10.
+NU = 50
+
 
 def exact_gain(crossbar: Crossbar) -> int:
     """The gain of converters whose largest code a full column just reaches."""
@@ -49,7 +52,8 @@ def with_devices(
     assert isinstance(c, Crossbar)
     wanted = targets(program, name)
     blocks, tiles = wanted.scale.shape
-    gain = gain if gain is not None else exact_gain(c) * 4  # columns are never full
+    if gain is None:
+        gain = 2 * exact_gain(c) // ((c.train + 1) // 2)  # half of the rows are driven, at most
     factor, fraction = factors(program, name, wanted, gain)
     top, places = (1 << c.cell_bits) - 1, c.neurons * c.width
     column = np.stack([rng.permutation(c.columns)[:places] for _ in range(blocks)])
@@ -61,11 +65,12 @@ def with_devices(
         arrays["gain"] = np.rint(gain * (1 + spread * rng.normal(size=each)))
         arrays["offset"] = np.rint(spread * rng.normal(size=each) * (1 << 16))
     else:
-        reference = np.rint(rng.uniform(0.3, 0.5, (blocks, tiles, c.columns)) * top)
-        arrays["reference"] = reference
+        reference = rng.uniform(0.3, 0.5, (blocks, tiles, c.columns)) * top
+        drift = 2.0 ** (-NU / 1024 * age[0] / 256)
+        arrays["reference"] = np.rint(reference * drift)
         goal = reference[:, :, None] + (goal - 0.5) * sigma * 6
     arrays["conductance"] = np.clip(np.rint(goal + sigma * rng.normal(size=cells)), 0, top)
-    arrays["exponent"] = np.clip(np.rint(rng.normal(50, 20 if sigma else 0, cells)), 0, 511)
+    arrays["exponent"] = np.clip(np.rint(rng.normal(NU, 5 if sigma else 0, cells)), 0, 511)
     arrays |= {"column": column, "factor": factor}
     made = replace(
         p,

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hdl.params.crossbar.array import ArrayParams
@@ -72,7 +73,7 @@ class CrossbarParams(DendritesParams):
                 raise ValueError(f"{name} must be {need} integers, not {len(getattr(self, name))}")
         _ = self.array
 
-    @property
+    @cached_property
     def array(self) -> ArrayParams:
         """The array of this core; its seeds come with STATE."""
         c = self.crossbar
