@@ -53,7 +53,7 @@ class CrossbarDendrites(wiring.Component):
         m = Module()
         p, d, c = self.params, self.crossbar, self.crossbar.crossbar
         m.submodules.input = events = EventPlanes(p, self.config_signature, self.images)
-        m.submodules.array = array = Array(d.array, self._array_images())
+        m.submodules.array = array = Array(d.array, self._array_images(), trims=False)
         m.submodules.product = product = Product(d.array, c)
         connect(m, flipped(self.i), events.i)
         connect(m, flipped(self.config), events.config)
