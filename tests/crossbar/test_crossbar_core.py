@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from hdl.crossbar.dendrites import CrossbarDendrites
 from hdl.neuron.core import NeuronCore
 from hdl.neuron.ports import ConfigPort
 from hdl.params.crossbar.core import CrossbarParams, Region
@@ -272,3 +273,51 @@ def test_core_follows_the_equations(name):
     bench = Bench(name, seed)
     found = drive(bench, seed=seed, stall=0.4 * loaded, loaded=loaded, steps=14)
     assert len(set(found)) > 2, found
+
+
+@pytest.mark.parametrize("name", ["serial", "width", "binary", "binary, values"])
+def test_cycles(name):
+    """Where every row is driven in every read, an update takes most of what it may take at most."""
+    bench = Bench(name, "cycles")
+    d, c = bench.dendrites, bench.case.crossbar
+    dut = CrossbarDendrites(bench.params, ConfigPort(24, 64), bench.images)
+    top = max((1 << c.value_bits) - 1, 1)
+    events = [{"axon": a, "value": top} for a in range(len(bench.sources))]
+
+    async def taken(ctx):
+        """Takes all sums; cycles that this needs."""
+        cycles = 0
+        for slot in range(bench.params.slots):
+            ctx.set(dut.group, slot)
+            while not ctx.get(dut.ready):
+                await ctx.tick()
+                cycles += 1
+            ctx.set(dut.take, 1)
+            await ctx.tick()
+            ctx.set(dut.take, 0)
+            cycles += 1
+        return cycles
+
+    async def pulse(ctx, signal):
+        ctx.set(signal, 1)
+        await ctx.tick()
+        ctx.set(signal, 0)
+
+    async def main(ctx):
+        await pulse(ctx, dut.clear)
+        assert d.array.cells < await taken(ctx) <= d.clear_cycles
+        await pulse(ctx, dut.clear)  # nothing has changed: no ageing
+        assert await taken(ctx) < bench.params.slots + 16 * d.blocks
+        ctx.set(dut.run, 1)
+        await stream_put(ctx, dut.i, events)
+        while ctx.get(dut.busy):
+            await ctx.tick()
+        ctx.set(dut.run, 0)
+        await pulse(ctx, dut.start)
+        cycles = await taken(ctx)
+        signs = 2 if c.value_bits else 1
+        assert d.read_cycles / 3 / signs < cycles <= d.read_cycles
+
+    sim = clocked(dut)
+    sim.add_testbench(main)
+    run(sim, 50000)

@@ -129,16 +129,23 @@ class CrossbarParams(DendritesParams):
 
     @property
     def read_cycles(self) -> int:
-        """Most cycles of an update: all rows driven in every read."""
+        """Most cycles of an update: all rows driven in every read, nothing at the same time."""
         c = self.crossbar
         signs = 2 if c.value_bits else 1
-        reads = max(c.value_bits, 1) if c.input == "serial" else max((1 << c.value_bits) - 1, 1)
-        read = c.rows + c.neurons * c.width + 64
-        return self.blocks * self.tiles * (signs * reads * read + c.neurons * 4 + 64)
+        planes = c.value_bits + 1 if c.input == "width" else 2
+        reads = c.train if c.input == "width" else max(c.value_bits, 1)
+        passes = 1 if c.input == "width" else reads
+        bank = reads * (c.rows + planes + 24) + passes * (c.neurons * c.width + 4)
+        return self.blocks * (self.tiles * (signs * bank + 4) + 2 * c.neurons + 32)
+
+    @property
+    def clear_cycles(self) -> int:
+        """Most cycles of a clear: the devices age."""
+        return self.array.cells + 64 * self.blocks + 64
 
     def update_cycles(self, slots: int) -> int:
-        """And the ageing that a clear may bring."""
-        return self.read_cycles + self.array.cells * 2 + 64
+        """Of an update or a clear."""
+        return max(self.read_cycles, self.clear_cycles) + 2 * slots
 
     def check(self, core: CoreParams) -> None:
         if core.slots > self.blocks * self.crossbar.neurons:
