@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mapping.program import Program
     from sim.stimulus import Stimulus
 
-__all__ = ["BACKENDS", "Simulation", "class_scores", "decisions", "read_input", "simulate"]
+__all__ = ["BACKENDS", "Simulation", "check_file", "class_scores", "decisions", "read_input",
+           "simulate"]  # fmt: skip
 
 BACKENDS = ("golden", "rtl", "float")
 
@@ -85,7 +86,7 @@ def class_scores(program: Program, outputs: np.ndarray, lengths: np.ndarray) -> 
     return scores(program.readout, outputs, np.maximum(lengths, 1))
 
 
-def _ready(out: Path) -> None:
+def check_file(out: Path) -> None:
     """UserError unless a file can be written there."""
     if out.is_dir():
         raise UserError(f"{out}: is a directory; give the name of a file")
@@ -118,7 +119,7 @@ def simulate(
     count = getattr(progress, "count", lambda done, total: None)
     artefact = artefact.at(run_time)
     if out is not None:
-        _ready(Path(out))
+        check_file(Path(out))
     if isinstance(stimulus, str | Path):
         say(f"reading {stimulus}")
         stimulus = read_input(artefact, stimulus)

@@ -75,7 +75,7 @@ def list_(table: Table = None, json: Json = False) -> None:
             "read_sigma_us": float(half * device.read_sigma(half) * device.growth(0.0)),
             "source": device.source,
         })  # fmt: skip
-    terminal.result(found)
+    terminal.result({"devices": found})
     columns = ["device", "kind", "g_max, uS", "pulse sd", "drift", "read sd", "source"]
     terminal.show(show("Devices (at half of g_max)", columns,
                        [list(row.values()) for row in found], "llrrrr"))  # fmt: skip
@@ -141,12 +141,15 @@ def program(
         work("loading")
         from codesign.cli.tables import figures
         from codesign.crossbar.matrix import program_matrix, read_matrix
+        from codesign.simulate import check_file
         from sim.npz import write_npz
 
         crossbars = _crossbars(
             device, table, settings, program_tolerance=tolerance, program_policy=policy
         )
         weights = read_matrix(matrix)
+        if out is not None:
+            check_file(out)
         work("programming")
         found, arrays = program_matrix(weights, crossbars, weight_bits=weight_bits)
         if out is not None:
@@ -238,7 +241,7 @@ def evaluate(
             strange={path.stem: read(path) for path in strange or []},
             temperature=temperature, rtl=rtl, progress=work,
         )  # fmt: skip
-    terminal.result([c.to_json() for c in found])
+    terminal.result({"conditions": [c.to_json() for c in found]})
     names = list(found[0].auroc)
     head = ["age", "compensation", "members", "accuracy", "NLL", "ECE",
             *(f"AUROC {name}" for name in names), *(["RTL differs"] if rtl else [])]  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from codesign.crossbar.program import find, program_weights
+from codesign.crossbar.devices import crossbar_of, find, of_weights, on_lines, program_weights
 from codesign.crossbar.settings import Crossbars
 from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.errors import UserError
@@ -33,11 +33,13 @@ MOST_WEIGHTS = 1 << 24
 class MatrixOnDevices:
     """What programming took.
 
-    shape : rows and columns of the matrix. banks, devices : that hold its weights. pulses :
-    of all; histogram : devices that took 0, 1, 2, ... pulses. failed, moved : see the controller.
-    tolerance : units of conductance and, in shares of g_max, beside the standard deviation of
-    g - target over devices that made it. weight_error : root mean square of the error of a weight
-    over the largest weight. seconds, joules : of pulses and verifying reads, one at a time.
+    shape : rows and columns of the matrix. banks : that hold it. devices : that its weights have;
+    histogram : those that took 0, 1, 2, ... pulses; failed : those that miss their target by more
+    than the tolerance. moved : columns given up for spare ones. pulses, reads (of verifies), and
+    the seconds and joules of both, one at a time : of all devices of the banks.
+    tolerance : in units of conductance and, in shares of g_max, beside `error`, the standard
+    deviation of g - target over devices that did not fail. weight_error : root mean square of the
+    error of a weight over the largest weight.
     """
 
     device: str
@@ -66,19 +68,19 @@ def read_matrix(path: Path | str) -> np.ndarray:
     path = Path(path)
     try:
         loaded = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        why = " ".join(str(error).split())[:200]
+        if isinstance(loaded, np.lib.npyio.NpzFile):
+            with loaded as file:
+                names = file.files
+                name = "weights" if "weights" in names else names[0] if len(names) == 1 else None
+                if name is None:
+                    listed = ", ".join(names) or "nothing"
+                    raise UserError(f"{path}: holds {listed}; name the matrix 'weights'")
+                loaded = file[name]
+    except UserError:
+        raise
+    except Exception as error:  # numpy's, zipfile's and zlib's are many
+        why = " ".join(str(getattr(error, "strerror", None) or error).split())[:120]
         raise UserError(f"{path}: can't be read as .npy or .npz: {why}") from None
-    if isinstance(loaded, np.lib.npyio.NpzFile):
-        names = loaded.files
-        name = "weights" if "weights" in names else names[0] if len(names) == 1 else None
-        if name is None:
-            listed = ", ".join(names) or "nothing"
-            raise UserError(f"{path}: holds {listed}; name the matrix 'weights'")
-        try:
-            loaded = loaded[name]
-        except ValueError as error:
-            raise UserError(f"{path}: {name}: {error}") from None
     if loaded.ndim != 2 or loaded.dtype.kind not in "fiu" or not loaded.size:
         raise UserError(f"{path}: must be a matrix of numbers, not {loaded.dtype} {loaded.shape}")
     if loaded.size > MOST_WEIGHTS:
@@ -121,6 +123,14 @@ def _program(weights: np.ndarray, bits: int) -> tuple[Program, float]:
     return program, unit
 
 
+def _weights(logical: np.ndarray, crossbar: Crossbar, scale: np.ndarray) -> np.ndarray:
+    """What conductances stand for, [tiles * rows, places], in weight units."""
+    blocks, tiles, rows, _ = logical.shape
+    pairs = logical.reshape(blocks, tiles, rows, crossbar.neurons, crossbar.devices, 2)
+    reached = (pairs[..., 0] - pairs[..., 1]).sum(-1) * scale[:, :, None, None]
+    return reached.transpose(1, 2, 0, 3).reshape(tiles * rows, -1)
+
+
 def program_matrix(
     weights: np.ndarray, crossbars: Crossbars, *, weight_bits: int = 8
 ) -> tuple[MatrixOnDevices, dict[str, np.ndarray]]:
@@ -135,52 +145,36 @@ def program_matrix(
     if not 2 <= weight_bits <= 16:
         raise UserError(f"weight_bits: must be in 2..16, not {weight_bits}")
     program, unit = _program(weights, weight_bits)
-    crossbar = Crossbar(
-        rows=crossbars.array_rows,
-        columns=crossbars.array_columns,
-        spares=crossbars.spare_columns,
-        devices=crossbars.pairs,
-        cell_bits=crossbars.cell_bits,
-        adc_bits=crossbars.adc_bits,
-        converters=crossbars.converters,
-    )
-    program = crossbar_population(program, "matrix", crossbar)
+    program = crossbar_population(program, "matrix", crossbar_of(crossbars))
+    crossbar = program.population("matrix").dendrites
+    assert isinstance(crossbar, Crossbar)
     wanted = targets(program, "matrix")
     made, params = program_weights(crossbar, crossbars, wanted.values, 0, 1 << 16)
-    device = find(crossbars)
-    used = np.broadcast_to(made.column[:, None, None, :], wanted.values.shape)
-    logical = np.take_along_axis(made.conductance, used, axis=-1)
-    pairs = logical.reshape(*logical.shape[:3], crossbar.neurons, crossbar.devices, 2)
-    reached = (pairs[..., 0] - pairs[..., 1]).sum(-1) * wanted.scale[:, :, None, None]
-    blocks, tiles, rows, _ = reached.shape
-    whole = reached.transpose(1, 2, 0, 3).reshape(tiles * rows, -1)
-    real = whole[: weights.shape[0], : weights.shape[1]] * unit
-    pulses = np.take_along_axis(made.pulses, used, axis=-1)
-    inside = np.zeros((tiles * rows, blocks, crossbar.neurons), bool)
-    inside[: weights.shape[0]].reshape(weights.shape[0], -1)[:, : weights.shape[1]] = True
-    meant = inside.reshape(tiles, rows, blocks, -1).transpose(2, 0, 1, 3).repeat(crossbar.width, -1)
-    pulses = pulses[meant]
-    reads = int((made.pulses.sum() + logical.size) << params.averages)
+    device, mine = find(crossbars), of_weights(crossbar, *weights.shape)
+    logical = on_lines(made.conductance, made.column)
+    real = _weights(logical, crossbar, wanted.scale)[: weights.shape[0], : weights.shape[1]] * unit
+    pulses = on_lines(made.pulses, made.column)[mine]
+    total, largest = int(made.pulses.sum()), float(np.abs(weights).max()) or 1.0
+    reads = (total + logical.size) << params.averages
     read_time = device.t_read or READ_SECONDS
     seconds, joules = PULSES[device.kind]
-    siemens = float(logical.mean()) / (1 << (crossbar.cell_bits - 1)) * device.g_max * 1e-6
     full = 1 << (crossbar.cell_bits - 1)
-    total = int(made.pulses.sum())
-    right = made.error[meant & ~made.failed]
+    siemens = float(logical.mean()) / full * device.g_max * 1e-6
+    right = made.error[mine & ~made.failed]
     figures = MatrixOnDevices(
         device=device.name,
         shape=(weights.shape[0], weights.shape[1]),
-        banks=blocks * tiles,
+        banks=logical.shape[0] * logical.shape[1],
         devices=int(pulses.size),
         pulses=total,
-        pulses_per_device=total / pulses.size,
+        pulses_per_device=float(pulses.mean()),
         histogram=np.bincount(pulses.reshape(-1)).tolist(),
-        failed=int(made.failed.sum()),
+        failed=int((made.failed & mine).sum()),
         moved=int(made.moved.sum()),
         tolerance_units=params.tolerance,
         tolerance=params.tolerance / full,
         error=float(right.std()) / full if right.size else 0.0,
-        weight_error=float(np.sqrt(np.mean((real - weights) ** 2)) / (np.abs(weights).max() or 1)),
+        weight_error=float(np.sqrt(np.mean(((real - weights) / largest) ** 2))),
         reads=reads,
         seconds=total * seconds + reads * read_time,
         joules=total * joules + reads * READ_VOLTS**2 * siemens * read_time,

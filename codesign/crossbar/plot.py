@@ -11,10 +11,11 @@ import numpy as np
 from scipy.signal import welch
 
 from codesign.crossbar.curves import Section, drift, marks, programmed, set_pulses
-from codesign.crossbar.program import program_weights
+from codesign.crossbar.devices import program_weights, tolerance_of
 from codesign.crossbar.settings import Crossbars
 from codesign.report.chart import Axis, Curve, chart, decades
 from codesign.report.page import template
+from codesign.simulate import check_file
 from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.errors import UserError
 from sim.device import emulate, real
@@ -100,8 +101,9 @@ def _slow(params: DeviceParams, clock: Any) -> int:
     return int(s[0])
 
 
-def _trade(device: Device, crossbars: Crossbars, say: Callable[[str], None]) -> Section:
-    """Pulses against tolerance of program-and-verify, aiming at g_max / 2."""
+def _trade(device: Device, crossbars: Crossbars, say: Callable[[str], None]) -> list[Section]:
+    """Pulses against tolerance of program-and-verify, aiming at g_max / 2; nothing if reads can
+    tell none of the tolerances."""
     crossbar = Crossbar(rows=64, columns=64, cell_bits=crossbars.cell_bits, adc_bits=10)
     levels = np.full((1, 1, 64, 64), 1 << (crossbars.cell_bits - 2), np.int64)
     rows: list[list[Any]] = []
@@ -112,15 +114,21 @@ def _trade(device: Device, crossbars: Crossbars, say: Callable[[str], None]) -> 
                 crossbars, program_tolerance=tolerance, program_averages=8, adc_bits=10,
                 program_policy=policy, max_pulses=1000,
             )  # fmt: skip
+            try:
+                tolerance_of(wanted, device)
+            except UserError:  # below what its reads can tell
+                continue
             made, params = program_weights(crossbar, wanted, levels, 0, 1 << 16)
             unit = device.g_max / params.array.device.full_scale
             rows.append([policy, tolerance, params.tolerance * unit, float(made.pulses.mean()),
                          float(made.error.std() * unit), int(made.failed.sum())])  # fmt: skip
-    curves = [
-        Curve(name=policy, x=TOLERANCES, y=[r[3] for r in rows if r[0] == policy])
-        for policy in dict.fromkeys(r[0] for r in rows)
-    ]
-    return {
+    curves = []
+    for policy in dict.fromkeys(r[0] for r in rows):
+        mine = [r for r in rows if r[0] == policy]
+        curves.append(Curve(name=policy, x=[r[1] for r in mine], y=[r[3] for r in mine]))
+    if not curves:
+        return []
+    section: Section = {
         "title": "Program-and-verify",
         "hint": "Pulses of a device against the tolerance, in standard deviations of a read; 4,096 "
         "devices that aim at g_max / 2, 256 reads to a verify.",
@@ -133,6 +141,7 @@ def _trade(device: Device, crossbars: Crossbars, say: Callable[[str], None]) -> 
         "head": ["policy", "tolerance, sd", "tolerance, uS", "pulses", "error sd, uS", "failed"],
         "rows": rows,
     }
+    return [section]
 
 
 def write_device_page(
@@ -144,8 +153,7 @@ def write_device_page(
 ) -> list[Section]:
     """Writes the page beside `path`, then renames it; its sections, without their drawings."""
     path = Path(path)
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UserError(f"{path}: must be a file in a directory that exists; give another -o")
+    check_file(path)
     params, rng = tables(device, crossbars.cell_bits), np.random.default_rng(crossbars.device_seed)
     progress("programmed conductances")
     sections = [programmed(device, params, rng)] if device.kind == "write" else set_pulses(
@@ -155,8 +163,8 @@ def write_device_page(
     sections.append(drift(device, params, rng))
     progress("spectrum")
     sections.append(_spectrum(device, params, rng))
-    if device.write_sigma(device.g_max / 2) > 0 if device.kind == "write" else True:
-        sections.append(_trade(device, crossbars, progress))
+    if device.kind == "pulse" or device.write_sigma(device.g_max / 2) > 0:
+        sections += _trade(device, crossbars, progress)
     page = template("device.html.j2").render(
         device=device, sections=sections, bits=params.cell_bits
     )

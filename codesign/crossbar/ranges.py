@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,8 +40,11 @@ def charges(crossbar: Crossbar, levels: np.ndarray, values: np.ndarray) -> float
     return most
 
 
-def inputs_of(program: Program, name: str, events: np.ndarray, lengths: Any) -> np.ndarray:
-    """What the sources of a population send, [steps, sources], in some of a stimulus' steps."""
+def inputs_of(
+    program: Program, sources: Sequence[str], events: np.ndarray, lengths: Any
+) -> np.ndarray:
+    """What inputs and populations of these names send, [steps, neurons], in some steps of a
+    stimulus that have events."""
     from codesign.activity import chunks, observed
     from sim.golden.network import Golden
 
@@ -51,8 +55,8 @@ def inputs_of(program: Program, name: str, events: np.ndarray, lengths: Any) -> 
     for i in program.inputs:
         given[i.name] = events[part][..., first : first + i.size]
         first += i.size
-    into = [q.source for q in program.projections if q.target == name]
-    values = np.concatenate([given[s] if s in given else sent[..., places[s]] for s in into], -1)
+    parts = [given[s] if s in given else sent[..., places[s]] for s in sources]
+    values = np.concatenate(parts, -1)
     values = values.reshape(-1, values.shape[-1])
     used = values[values.any(1)]
     return used[:: max(1, len(used) // MOST_STEPS)]
@@ -63,4 +67,4 @@ def converter_gain(crossbar: Crossbar, levels: np.ndarray, values: np.ndarray) -
     g_max, just fit."""
     most = HEADROOM * charges(crossbar, levels, values) if len(values) else 0.0
     most = max(most, float(1 << (crossbar.cell_bits - 1)))
-    return min(int(((1 << crossbar.adc_bits) - 1 << 16) / most), (1 << GAIN_BITS) - 1)
+    return min(max(int(((1 << crossbar.adc_bits) - 1 << 16) / most), 1), (1 << GAIN_BITS) - 1)

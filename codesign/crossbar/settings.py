@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,18 +88,18 @@ class Crossbars:
         for name, low, high, whole in NUMBERS:
             value = getattr(self, name)
             number = isinstance(value, int if whole else int | float)
-            if not number or isinstance(value, bool) or not low <= value <= high or (
-                math.isnan(value)):  # fmt: skip
+            if not number or isinstance(value, bool) or not low <= value <= high:
                 what = "a whole number" if whole else "a number"
                 raise UserError(
                     f"{name}: must be {what} in {low}..{high}, not {value!r}; change the setting"
                 )
         for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
+            value = getattr(self, name)
+            if not any(value is choice or (value == choice and isinstance(value, str))
+                       for choice in choices):  # fmt: skip
                 listed = ", ".join(str(choice).lower() for choice in choices)
                 raise UserError(
-                    f"{name}: must be one of {listed}, not {getattr(self, name)!r}; "
-                    "change the setting"
+                    f"{name}: must be one of {listed}, not {value!r}; change the setting"
                 )
         if self.stuck + self.dead > 1:
             raise UserError(
