@@ -8,6 +8,7 @@ from itertools import product
 from hdl.params.crossbar.controller import ControllerParams
 from hdl.params.crossbar.device import FADE, Age
 from hdl.params.crossbar.noise import state_of
+from hdl.params.sc.lfsr import seed_of
 
 MASK = (1 << 64) - 1
 RESET, SET, WRITE = 0, 1, 2
@@ -23,9 +24,10 @@ def rotl(x: int, k: int) -> int:
 def row_of_draws(state: list[int], columns: int) -> list[int]:
     """z of all columns; the state advances."""
     s0, s1 = state
-    words = [
-        rotl(s0, 11 * k + 3) ^ rotl(s1, 27 * k) ^ rotl(s0, 41 * k + 17) for k in range(columns + 8)
-    ]
+    words = []
+    for k in range(columns + 8):
+        a, b, c = (seed_of(4200, k, 64) >> shift & 63 for shift in (0, 6, 12))
+        words.append(rotl(s0, a) ^ rotl(s1, b) ^ rotl(s0, c))
     drawn = []
     for c in range(columns):
         u = [words[4 * (c // 8) + i] >> (8 * (c % 8)) & 255 for i in range(4)]
