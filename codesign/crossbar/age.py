@@ -16,7 +16,7 @@ from hdl.params.sc.lfsr import seed_of
 if TYPE_CHECKING:
     from mapping.program import Population, Program
 
-__all__ = ["Domain", "aged", "seed_for"]
+__all__ = ["Domain", "aged", "duration", "seed_for"]
 
 
 class Domain:
@@ -99,3 +99,11 @@ def _aged(
     if noise_seed is not None:
         crossbar = replace(crossbar, seed=seed_for(noise_seed, Domain.READ, number))
     return replace(p, dendrites=crossbar, arrays=arrays)
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it."""
+    for unit, size in (("month", 2592000), ("day", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:g} s"

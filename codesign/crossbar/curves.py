@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from codesign.report.chart import Axis, Curve, chart
+from codesign.report.chart import Axis, Curve, chart, marks
 from sim.device import emulate, real
 from sim.device.integer import age, to_units
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hdl.params.crossbar.device import DeviceParams
     from sim.device.device import Device
 
-__all__ = ["Section", "drift", "marks", "programmed", "set_pulses"]
+__all__ = ["Section", "drift", "programmed", "set_pulses"]
 
 #: Devices of a statistic, and what they aim at, in shares of g_max.
 DEVICES = 20000
@@ -27,13 +27,6 @@ SETS, SHOWN = 20, (1, 3, 10, 20)
 
 #: A section of the page: title, hint, drawing, and with a table head and rows.
 Section = dict[str, Any]
-
-
-def marks(most: float, count: int = 6) -> list[float]:
-    """About so many round values from 0 to at least `most`."""
-    step = 10.0 ** np.floor(np.log10(most / count))
-    step *= next(k for k in (1, 2, 2.5, 5, 10) if most / (step * k) <= count)
-    return [float(f"{k * step:.6g}") for k in range(int(np.ceil(most / step - 1e-9)) + 1)]
 
 
 def _densities(
@@ -121,7 +114,7 @@ def set_pulses(device: Device, params: DeviceParams, rng: np.random.Generator) -
          float(units[n].std() * unit)]
         for n in (0, *SHOWN)
     ]  # fmt: skip
-    names = [f"{n} pulses" for n in SHOWN]
+    names = [f"{n} pulse{'s' if n > 1 else ''}" for n in SHOWN]
     spread = _densities(
         names, [floats[n] for n in SHOWN], [units[n] for n in SHOWN], unit, top, "Densities"
     )
@@ -154,7 +147,7 @@ def drift(device: Device, params: DeviceParams, rng: np.random.Generator) -> Sec
         kept = [emulate.conduct(params, k, exponent, _without_noise(device, t))[0] for t in TIMES]
         name = f"{x:g} g_max"
         curves.append(
-            Curve(name=name, x=TIMES, y=[float(v.mean()) for v in left],
+            Curve(name=name, x=TIMES, y=[float(v.mean()) for v in left], dots=False,
                   spread=[float(v.std()) for v in left])
         )  # fmt: skip
         curves.append(

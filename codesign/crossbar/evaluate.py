@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from codesign.artefact import Artefact
-from codesign.crossbar.age import aged
+from codesign.crossbar.age import aged, duration
 from codesign.crossbar.settings import COMPENSATIONS
 from codesign.simulate import class_scores
 from codesign.uncertainty import fit_temperature, summary
@@ -177,11 +177,3 @@ def _golden_only(runs: _Runs, program: Program, stimulus: Stimulus) -> np.ndarra
         return runs.scores(program, stimulus)
     finally:
         runs.rtl = rtl
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it."""
-    for unit, size in (("month", 2592000), ("day", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:g} s"

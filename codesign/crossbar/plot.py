@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.signal import welch
 
-from codesign.crossbar.curves import Section, drift, marks, programmed, set_pulses
+from codesign.crossbar.curves import Section, drift, programmed, set_pulses
 from codesign.crossbar.devices import program_weights, tolerance_of
 from codesign.crossbar.settings import Crossbars
-from codesign.report.chart import Axis, Curve, chart, decades
+from codesign.report.chart import Axis, Curve, chart, decades, marks
 from codesign.report.page import template
 from codesign.simulate import check_file
 from hdl.params.crossbar.dendrites import Crossbar
@@ -30,6 +30,11 @@ __all__ = ["write_device_page"]
 #: Reads of a spectrum, of so many devices, s apart.
 READS, TRACES, INTERVAL = 1 << 14, 48, 1e-6
 TOLERANCES = (0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0)
+
+CORRELATED = (
+    " With correlated reads the hardware draws the fast part of the 1/f noise anew in each read, "
+    "and the slow part at each ageing; independent reads draw all of it."
+)
 
 
 def _spectrum(device: Device, params: DeviceParams, rng: np.random.Generator) -> Section:
@@ -76,9 +81,8 @@ def _spectrum(device: Device, params: DeviceParams, rng: np.random.Generator) ->
     ]
     return {
         "title": "Spectrum of reads",
-        "hint": f"Relative to a conductance of g_max / 2; reads {INTERVAL * 1e6:g} us apart. With "
-        "correlated reads the hardware draws the fast part of the 1/f noise anew in each read, and "
-        "the slow part at each ageing; independent reads draw all of it.",
+        "hint": f"Relative to a conductance of g_max / 2; reads {INTERVAL * 1e6:g} us apart."
+        + (CORRELATED if device.t_read else ""),
         "drawing": chart(
             curves,
             Axis(name="Hz", marks=decades(curves[0].x[0], curves[0].x[-1]), log=True),

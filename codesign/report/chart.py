@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from codesign.report.svg import drawing, element, text, titled
 
-__all__ = ["COLOURS", "Axis", "Curve", "chart", "decades"]
+__all__ = ["COLOURS", "Axis", "Curve", "chart", "decades", "marks"]
 
 LEFT, TOP, RIGHT = 64, 14, 190
 #: One for each curve, light and dark pages alike.
@@ -58,12 +58,20 @@ def decades(low: float, high: float) -> list[float]:
     return [10.0**k for k in range(first, max(last, first + 1) + 1)]
 
 
+def marks(most: float, count: int = 6) -> list[float]:
+    """At most so many round steps from 0 to at least `most`, which is positive."""
+    step = 10.0 ** math.floor(math.log10(most / count))
+    step *= next(k for k in (1, 2, 2.5, 5, 10) if most / (step * k) <= count)
+    return [float(f"{k * step:.6g}") for k in range(math.ceil(most / step - 1e-9) + 1)]
+
+
 def _points(places: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
 
 
-def _number(value: float) -> str:
-    return f"{value:g}".replace("e+0", "e").replace("e-0", "e-")
+def _number(value: float, log: bool = False) -> str:
+    shown = f"{value:.0e}" if log and value >= 1e4 else f"{value:g}"
+    return shown.replace("e+0", "e").replace("e-0", "e-")
 
 
 def chart(
@@ -78,9 +86,10 @@ def chart(
     for mark in y.marks:
         height = at(x.marks[0], mark)[1]
         parts.append(element("line", x1=LEFT, x2=LEFT + wide, y1=height, y2=height, class_="zero"))
-        parts.append(text(LEFT - 8, height + 4, _number(mark), "dim", "end"))
+        parts.append(text(LEFT - 8, height + 4, _number(mark, y.log), "dim", "end"))
     for mark in x.marks:
-        parts.append(text(at(mark, y.marks[0])[0], TOP + tall + 18, _number(mark), "dim", "middle"))
+        place = at(mark, y.marks[0])[0]
+        parts.append(text(place, TOP + tall + 18, _number(mark, x.log), "dim", "middle"))
     parts.append(text(LEFT + wide, TOP + tall + 36, x.name, "dim", "end"))
     parts.append(text(LEFT, TOP + tall + 36, y.name, "dim"))
     placed: list[float] = []

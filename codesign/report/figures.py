@@ -63,6 +63,12 @@ def key_figures(report: dict[str, Any]) -> list[dict[str, str]]:
         widths = sorted({p["weight_bits"] for p in model["projections"]})
         bits = f"{'/'.join(map(str, widths))}-bit weights"
         add("Synapses", f"{synapses:,}".replace(",", "\u202f"), "", bits)
+    devices = report.get("devices")
+    if devices:
+        count = sum(layer["devices"] for layer in devices)
+        banks = sum(layer["blocks"] * layer["tiles"] for layer in devices)
+        add("Devices", f"{count:,}".replace(",", "\u202f"), "",
+            f"{devices[0]['device']}, {_plural(banks, 'bank')}")  # fmt: skip
     if mapping:
         kbit = sum(core["synapse_bits"] for core in mapping["cores"]) / 1024
         mesh = f"mesh {mapping['width']} × {mapping['height']}"

@@ -49,17 +49,30 @@ def _tile(
     used, slots = core["neurons"], max(core["slots"], 1)
     kbit = core["synapse_bits"] / 1024
     shape += _meter(px + 11, py + 48, "neurons", f"{used} of {slots}", used / slots)
-    shape += _meter(
-        px + 11, py + 85, "synapses", f"{kbit:.1f} kbit", core["synapse_bits"] / largest
-    )
+    crossbar = core.get("dendrites") == "crossbar"
+    held = ("devices", f"{core['cells']:,}") if crossbar else ("synapses", f"{kbit:.1f} kbit")
+    shape += _meter(px + 11, py + 85, *held, core["synapse_bits"] / largest)
+    if crossbar:
+        shape += _banks(core, px + 11, py + 112)
     shape += text(px + 11, py + TILE - 14, f"{core['axons']} input rows", "dim")
-    held = ", ".join(f"{name} {count}" for name, count in core["slots_by_population"].items())
+    names = ", ".join(f"{name} {count}" for name, count in core["slots_by_population"].items())
     title = (
-        f"core {x},{y}: {used} neurons in {slots} slots ({held}); {core['axons']} input rows, "
+        f"core {x},{y}: {used} neurons in {slots} slots ({names}); {core['axons']} input rows, "
         f"{core.get('synapses', 0)} synapses in {core['synapse_bits']} bits, "
         f"{_dendrites(core)}"
     )
     return titled(shape, title)
+
+
+def _banks(core: dict[str, Any], x: float, y: float) -> str:
+    """The banks of a crossbar core, as many as there is room for."""
+    count = core["banks"]
+    words = f"{count} bank{'' if count == 1 else 's'} of {core['rows']} × {core['columns']}"
+    squares = (
+        element("rect", x=x + 12 * k, y=y + 6, width=9, height=9, class_="bank")
+        for k in range(min(count, (TILE - 22) // 12))
+    )
+    return text(x, y, words, "dim") + "".join(squares)
 
 
 def _dendrites(core: dict[str, Any]) -> str:
@@ -73,8 +86,9 @@ def _dendrites(core: dict[str, Any]) -> str:
         )
     if core.get("dendrites") == "crossbar":
         return (
-            f"{core['banks']} banks of {core['rows']} x {core['columns']} devices, "
-            f"{core['converters']} converters"
+            f"{core['banks']} banks of {core['rows']} x {core['columns']} devices "
+            f"({core['device']}), {core['converters']} converters of {core['adc_bits']} bits"
+            + (f", {core['sampling']} weights drawn" if core["sampling"] != "none" else "")
         )
     return f"index {core['index']}, {core['words_per_event']:.2f} words per event"
 

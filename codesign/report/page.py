@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from codesign.crossbar.age import duration
+from codesign.report.devices import drift_charts
 from codesign.report.figures import key_figures, stages
 from codesign.report.mesh import mesh
 from codesign.report.network import network
@@ -54,7 +56,7 @@ def template(name: str) -> Any:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(number=_number, percent=_percent)
+    environment.filters.update(number=_number, percent=_percent, duration=duration)
     environment.globals["style"] = Markup((FOLDER / "style.css").read_text(encoding="utf-8"))
     return environment.get_template(name)
 
@@ -75,6 +77,9 @@ def render(manifest: dict[str, Any], report: dict[str, Any]) -> str:
         mapping=mapping,
         layers=report.get("quantisation", []),
         streams=report.get("streams", []),
+        devices=report.get("devices", []),
+        device_evaluation=report.get("device_evaluation"),
+        drift=drift_charts(report.get("device_evaluation")),
         evaluation=report.get("evaluation"),
         verify=verify,
         synthesis=synthesis,
@@ -147,6 +152,11 @@ def _commands(name: str, report: dict[str, Any]) -> list[dict[str, str]]:
         line += "".join(f" {word}" for word in run_time.options())
         state = "done"
     rows.append({"text": line, "state": state})
+    if report.get("devices"):
+        line, state = f"nervure device evaluate {name} --input labelled.npz", "not run"
+        if aged := report.get("device_evaluation"):
+            line, state = aged["command"], "done"
+        rows.append({"text": line, "state": state})
     line, state = f"nervure synth {name}", "not run"
     if synthesis:
         line += f" --target {synthesis['target']}"
