@@ -38,7 +38,7 @@ class Books(wiring.Component):
     settle, failures : for one cycle, so many devices failed.
     failed : the last such number.
     bank, column : whose wear it is.
-    worn : for one cycle, it took a pulse; `bank` and `column` stand since 2 cycles.
+    worn : for one cycle, it took a pulse; `bank` and `column` stand since 2 cycles, and one more.
     wear : pulses that it took.
     """
 
@@ -107,9 +107,7 @@ class Books(wiring.Component):
                 book("blocks", self.block, self.move | self.settle, Cat(moved, failed))
             ),
         ]
-        wear = Signal.like(self.wear)
-        m.d.comb += [
-            wear.eq(self.wear + ~self.wear.all()),
-            self.wear.eq(book("wear", Cat(self.column, self.bank), self.worn, wear)),
-        ]
+        wear, worn = Signal.like(self.wear, reset_less=True), Signal()
+        m.d.sync += [wear.eq(self.wear + ~self.wear.all()), worn.eq(self.worn)]
+        m.d.comb += self.wear.eq(book("wear", Cat(self.column, self.bank), worn, wear))
         return m

@@ -98,7 +98,7 @@ class Controller(wiring.Component):
     def _share_array(self, m):
         """The programmer drives the array while it works, elsewhere the product does."""
         array, programmer, product = self.array, self.programmer.array, self.product.array
-        for name in {*READING, *PROGRAMMING} - {"drive"}:
+        for name in sorted({*READING, *PROGRAMMING} - {"drive"}):
             line = getattr(array, name)
             mine, other = (
                 getattr(port, name) if name in names else None

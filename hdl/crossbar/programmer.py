@@ -130,7 +130,7 @@ class Programmer(wiring.Component):
             m.d.sync += error.eq(error + code)
         below, misses = error[-1], Signal()
         distance = Cat(below, error.as_unsigned() ^ below.replicate(len(error)))  # twice |error|
-        m.d.comb += misses.eq(distance > 2 * (p.tolerance << averages))
+        m.d.sync += misses.eq(distance > 2 * (p.tolerance << averages))
 
         # The last column of a sign makes up for the `devices` - 1 before it.
         missing = Signal(signed(verify_bits(p) - averages + devices.bit_length() + 1))
