@@ -16,6 +16,11 @@ NOW, NEW = age(PCM, 0.0), age(PULSE, 0.0)
 COUNT, UNIT = 20_000, 25.0 / 2048
 
 
+def draws(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Numbers of the law of the hardware's draws, standard deviation 1."""
+    return 3**0.5 * (rng.random((4, count)).sum(axis=0) - 2)
+
+
 def programmed(target: float, share: float, *, averages: int = 10, seed: int = 1, **control):
     """COUNT devices programmed to `target` uS within `share` read standard deviations."""
     sigma = float(target * PCM.read_sigma(target) * PCM.growth(0.0))
@@ -40,18 +45,18 @@ def test_writes_and_posterior_at_a_tolerance(share, writes, spread):
     their noise is 1/32 of a read's), and the probability of a read above the target is spread as
     400k float samples of this device gave. A sum of four uniform numbers has 3.5 % less density
     in its middle than the normal law, so a write is as much rarer a hit."""
-    done, tolerance = programmed(12.5, share)
+    done, tolerance = programmed(12.5, share, max_pulses=255)
     sigma = float(PCM.write_sigma(12.5))
     found = done.pulses.mean()
     assert not done.failed.any()
     uniform = stats.irwinhall(4, loc=-2, scale=1).cdf(tolerance / sigma / 3**0.5)
     assert found == pytest.approx(1 / (2 * uniform - 1), rel=0.025)
     normal = stats.norm.cdf(tolerance / sigma)
-    assert found == pytest.approx(1 / (2 * normal - 1), rel=0.06)
-    assert found == pytest.approx(writes, rel=0.05)
+    assert found == pytest.approx(1 / (2 * normal - 1), rel=0.07)
+    assert found == pytest.approx(writes, rel=0.07)
     p = chances(done, 12.5)
     assert p.std() == pytest.approx(spread, rel=0.04)
-    assert p.mean() == pytest.approx(0.5, abs=0.005)
+    assert p.mean() == pytest.approx(0.5, abs=0.008)
 
 
 @pytest.mark.parametrize(
@@ -75,14 +80,20 @@ def test_one_write_ruins_a_posterior(aim, mean, spread):
 
 def test_posterior_after_a_day():
     """Lost without correction; a threshold that drifts with the mean exponent restores the mean of
-    probabilities, not each."""
-    done, _ = programmed(12.5, 0.25)
+    probabilities, not each. A mean exponent of .049 is 50 units of 2**-10, which is worth .01 of
+    the mean; with that the law is that of real numbers."""
+    done, _ = programmed(12.5, 0.25, max_pulses=255)
     lost = chances(done, 12.5, 86400.0)
     assert lost.mean() < 0.001
     scaled = float(threshold_at(PCM, 12.5, 86400.0))
     p = chances(done, scaled, 86400.0)
-    assert p.mean() == pytest.approx(0.49, abs=0.015)
-    assert p.std() == pytest.approx(0.28, abs=0.02)
+    assert p.mean() == pytest.approx(0.49, abs=0.03)
+    assert p.std() == pytest.approx(0.28, rel=0.05)
+    g, rng = done.conductance.reshape(-1) * UNIT, np.random.default_rng(1)
+    nu = np.abs(50 / 1024 + PCM.drift_sigma(12.5) * draws(rng, COUNT))
+    real = probability_of(PCM, g, nu, scaled, 86400.0)
+    assert p.mean() == pytest.approx(real.mean(), abs=0.012)
+    assert p.std() == pytest.approx(real.std(), rel=0.03)
 
 
 def test_what_is_measured_is_what_is():
@@ -95,7 +106,7 @@ def test_what_is_measured_is_what_is():
         # a verify that passes is not a verify at random: its noise is cut to what stays within
         true = float(PCM.write_sigma(12.5)) / UNIT
         rng = np.random.default_rng(averages)
-        g, z = rng.normal(0, true, 400_000), rng.normal(0, sigma, 400_000)
+        g, z = true * draws(rng, 400_000), sigma * draws(rng, 400_000)
         assert missed == pytest.approx(z[abs(g + z) <= tolerance / UNIT].std(), rel=0.03)
 
 
@@ -109,8 +120,7 @@ def test_correlated_noise_is_programmed_into_the_device():
     read, write = (float(f(12.5)) for f in (PCM.read_sigma, PCM.write_sigma))
     stays = 12.5 * read * np.sqrt(PCM.growth(0.0) ** 2 - np.log(2.0)) / UNIT
     rng = np.random.default_rng(3)
-    g, z = 3**0.5 * (rng.random((2, 4, 1_000_000)).sum(axis=1) - 2)  # the law of draws
-    g, z = g * write / UNIT, z * stays
+    g, z = write / UNIT * draws(rng, 1_000_000), stays * draws(rng, 1_000_000)
     expected = g[abs(g + z) <= 10].std()
     assert not done.failed.any()
     assert done.error.std() == pytest.approx(expected, rel=0.03)
