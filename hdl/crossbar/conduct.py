@@ -23,7 +23,7 @@ from hdl.sc.rom import rom
 __all__ = ["CONDUCT_LATENCY", "DRAW_DELAY", "Conduct", "clip"]
 
 #: Cycles from a device to its h and s, and to when its draw is taken.
-CONDUCT_LATENCY, DRAW_DELAY = 13, 2
+CONDUCT_LATENCY, DRAW_DELAY = 14, 2
 
 
 def clip(value, bits: int):
@@ -76,20 +76,20 @@ class Conduct(wiring.Component):
 
         # The drift: a power of 2, its fraction from a table, its integer a shift.
         exponent = held(m, "exponent", held(m, "nu", self.nu) * log_age)[10:]
-        factor = rom(m, "fade", exponent[:8], 1, FADE, 13)
-        product = held(m, "faded", held(m, "g_p", self.g_p, 4) * factor)
-        shifted = held(m, "shifted", product[11:] >> held(m, "shift", exponent[8:], 3))
+        factor = held(m, "factor", rom(m, "fade", exponent[:8], 1, FADE, 13))
+        product = held(m, "faded", held(m, "g_p", self.g_p, 5) * factor)
+        shifted = held(m, "shifted", product[11:] >> held(m, "shift", exponent[8:], 4))
         g = held(m, "g", ((shifted + 1) >> 1)[:bits])
 
         def sigma(name, time):
             share = held(m, f"{name}_product", relative * time)
             share = held(m, f"{name}_share", (share + (1 << 8)) >> 9)
-            part = held(m, f"{name}_part", g * held(m, f"{name}_now", share, 3))
+            part = held(m, f"{name}_part", g * held(m, f"{name}_now", share, 4))
             part = held(m, f"{name}_sum", (part + (1 << bits - 2)) >> bits - 1)
             most = (1 << SIGMA_BITS) - 1
             return held(m, name, Mux(part > most, most, part[:SIGMA_BITS]))
 
-        draw = held(m, "draw", self.z, 8)
+        draw = held(m, "draw", self.z, 9)
         noise = held(m, "noise", sigma("sigma_slow", slow) * draw)
         level = held(m, "level", g, 4)
         noisy = held(m, "noisy", scaled_sum(noise, p.device.noise_shift, level))

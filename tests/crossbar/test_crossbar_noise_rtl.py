@@ -1,4 +1,4 @@
-"""The draws of an array's generator and the rows that its scanner visits, in Amaranth's simulator."""
+"""Draws of an array's generator, rows that its scanner visits: in Amaranth's simulator."""
 
 import random
 
@@ -18,7 +18,7 @@ def simulate(dut, main):
     sim.run()
 
 
-@pytest.mark.parametrize("columns, seed", [(1, 0), (7, 1), (8, 2), (9, 3), (128, 4)])
+@pytest.mark.parametrize(("columns", "seed"), [(1, 0), (7, 1), (8, 2), (9, 3), (128, 4)])
 def test_draws_are_the_equations(columns, seed):
     """Two states one after the other, and rows at random distances."""
     dut, rng = Generator(columns), random.Random(seed)
