@@ -1,14 +1,16 @@
+# amaranth: UnusedElaboratable=no
 """The neuron core with crossbar dendrites against the equations of hdl/params/crossbar.
 
 Devices, reads and codes are those of tests/crossbar/kit_plain.py, plain Python integers.
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 
 from hdl.crossbar.dendrites import CrossbarDendrites
 from hdl.neuron.core import NeuronCore
@@ -321,3 +323,51 @@ def test_cycles(name):
     sim = clocked(dut)
     sim.add_testbench(main)
     run(sim, 50000)
+
+
+def test_reset_in_mid_run():
+    """Whatever a reset meets, a clear puts right: the devices age again."""
+    bench = Bench("serial", "reset")
+    reset = Signal()
+    dut = ResetInserter(reset)(NeuronCore(bench.params, ConfigPort(24, 64), bench.images))
+    until_idle, step, _ = tile_side(dut)
+    got = []
+
+    async def sink(ctx):
+        await stream_get(ctx, dut.o, None, into=got)
+
+    async def main(ctx):
+        await step(ctx, 0, 1)
+        for wait in (1, 2, 30, 100, 170):
+            await stream_put(ctx, dut.i, bench.events()[0])
+            await step(ctx, 2)
+            await ctx.tick().repeat(wait)
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+            await step(ctx, 0, 1)
+            await ctx.tick().repeat(wait)
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+            await step(ctx, 0, 1)
+            bench.stale = True
+            bench.clear()
+            events, values = bench.events()
+            await stream_put(ctx, dut.i, events)
+            await until_idle(ctx)
+            del got[:]
+            await step(ctx, 2)
+            await until_idle(ctx)
+            assert [e.value for e in got] == bench.sums(values), wait
+
+    sim = clocked(dut)
+    sim.add_testbench(sink, background=True)
+    sim.add_testbench(main)
+    run(sim, 50000)
+
+
+def test_wrong_dendrites():
+    params = Bench("spikes", 0).params
+    with pytest.raises(TypeError, match="dendrites must be CrossbarParams, not None"):
+        CrossbarDendrites(replace(params, dendrites=None, synapse_words=999), ConfigPort(24, 64))
