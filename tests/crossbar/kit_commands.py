@@ -295,17 +295,19 @@ def build(top: wiring.Component) -> Verilated:
 
 
 class Behind:
-    """An array of Python at the array port of a controller. It is busy for 1..`slow` cycles; from
-    its operation number `dies` on it never gets ready."""
+    """An array of Python at the array port of a controller. It is busy for 1..`slow` cycles, in its
+    k-th operation for `sleeps[k]` if that is given."""
 
     LINES = (
         "strobe", "drive", "hold", "sense", "sample", "convert", "column", "range", "pulse",
         "kind", "row", "level", "epoch", "age", "restart", "bank",
     )  # fmt: skip
 
-    def __init__(self, p: ControllerParams, seed: int, *, slow: int = 5, dies: int | None = None):
+    def __init__(
+        self, p: ControllerParams, seed: int, *, slow: int = 5, sleeps: dict | None = None
+    ):
         self.p, self.model = p.array, ArrayModel(p.array)
-        self.draw, self.slow, self.dies = random.Random(f"array {seed}"), slow, dies
+        self.draw, self.slow, self.sleeps = random.Random(f"array {seed}"), slow, sleeps or {}
         self.operations = 0
 
     async def __call__(self, ctx, port):
@@ -346,11 +348,10 @@ class Behind:
             elif now["restart"]:
                 model.restart()
             if begins:
-                wait, self.operations = draw.randint(1, self.slow), self.operations + 1
-                if self.dies is not None and self.operations >= self.dies:
-                    wait = -1
+                self.operations += 1
+                wait = self.sleeps.get(self.operations) or draw.randint(1, self.slow)
                 ctx.set(port.ready, 0)
-            elif wait > 0:
+            elif wait:
                 wait -= 1
                 ctx.set(port.ready, wait == 0)
 
@@ -363,13 +364,23 @@ def run_rtl(
     *,
     stall: float = 0.0,
     seed: int = 1,
+    hurried: Sequence[Config] = (),
     cycles: int = 200_000,
 ) -> tuple[list[list[tuple[int, int]]], list[int]]:
     """Answers of a controller to each command, of which it gives `counts`, and the cycles from the
-    command, offered at once, to its last answer. AssertionError if there is one answer too many."""
+    command to its last answer. `hurried` is written behind each command, while it runs.
+    AssertionError if there is one answer too many."""
     dut = Controller(p)
     got: list[list[tuple[int, int]]] = []
     took: list[int] = []
+
+    async def write(ctx, item):
+        ctx.set(dut.config.memory, item.memory)
+        ctx.set(dut.config.address, item.address)
+        ctx.set(dut.config.data, item.data)
+        ctx.set(dut.config.en, 1)
+        await ctx.tick()
+        ctx.set(dut.config.en, 0)
 
     async def send(ctx):
         draw = random.Random(f"send {seed}")
@@ -379,18 +390,15 @@ def run_rtl(
             if isinstance(step, Config):
                 while not ctx.get(dut.i.ready):
                     await ctx.tick()
-                ctx.set(dut.config.memory, step.memory)
-                ctx.set(dut.config.address, step.address)
-                ctx.set(dut.config.data, step.data)
-                ctx.set(dut.config.en, 1)
-                await ctx.tick()
-                ctx.set(dut.config.en, 0)
+                await write(ctx, step)
                 continue
             ctx.set(dut.i.payload, COMMAND.const({"op": step.op} | step.operands))
             ctx.set(dut.i.valid, 1)
             await ctx.tick().until(dut.i.ready)
             ctx.set(dut.i.valid, 0)
             ctx.set(dut.i.payload, COMMAND.const({"op": draw.randrange(256)}))
+            for item in hurried:
+                await write(ctx, item)
 
     async def receive(ctx):
         draw = random.Random(f"receive {seed}")

@@ -1,0 +1,82 @@
+"""The controller of a crossbar array on ECP5-85F, without its array, and what commands cost.
+
+Area and speed out of context, for several sizes of a bank; then cycles of each kind of command with
+the emulated array, in the simulator of the same design.
+
+Example: python tests/bench/bench_crossbar_controller.py        (about 4 minutes)
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from codesign.synth.ooc import measure
+from hdl.crossbar.controller import Controller
+from hdl.emit import emit_verilog
+from hdl.params.crossbar.controller import ControllerParams
+from tests.crossbar.kit_commands import make
+
+#: Name: the controller.
+CASES: dict[str, ControllerParams] = {
+    "16 x 16": make(rows=16, columns=16, cell_bits=10, adc_bits=8),
+    "64 x 64": make(rows=64, columns=64, cell_bits=10, adc_bits=8, control={"averages": 4}),
+    "64 x 64, 4 bits in": make(
+        rows=64, columns=64, cell_bits=10, adc_bits=8, value_bits=4, control={"averages": 4}
+    ),
+    "64 x 64, 2 pairs, feedback, 4 tiles": make(
+        rows=64, columns=64, cell_bits=10, adc_bits=8, devices=2, spares=4, tiles=4,
+        control={"averages": 4, "policy": "feedback"},
+    ),
+    "64 x 64, binary samples": make(
+        rows=64, columns=64, cell_bits=10, adc_bits=8, sampling="binary", control={"averages": 4}
+    ),
+    "128 x 128": make(rows=128, columns=128, cell_bits=10, adc_bits=8, control={"averages": 4}),
+}  # fmt: skip
+
+
+def figures(component, seeds: int, freq: float, variant: str) -> dict:
+    """Of a component, out of context."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in emit_verilog(component, "top").items():
+            (Path(folder) / name).write_text(text)
+        return measure(Path(folder) / "top.v", "top", freq=freq, seeds=seeds, variants=(variant,))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--freq", type=float, default=130.0, help="asked for, MHz")
+    parser.add_argument("--only", default="", help="cases whose names contain this")
+    args = parser.parse_args()
+    table = Table(
+        "bank", "COMB", "LUT4", "FF", "BRAM", "DSP", "LUTRAM", "MHz",
+        title="Controller without its array", box=box.SIMPLE,
+    )  # fmt: skip
+    paths = []
+    for name, params in CASES.items():
+        if args.only not in name:
+            continue
+        row = figures(Controller(params), args.seeds, args.freq, "nowidelut")
+        table.add_row(
+            name, *(str(row[key]) for key in ("comb", "lut4", "ff", "bram", "dsp", "lutram")),
+            f"{row['fmax_mhz']:.1f}",
+        )  # fmt: skip
+        paths.append(f"{name}: {row['critical_path']}")
+    console = Console(width=110)
+    console.print(table)
+    for path in paths:
+        console.print(path, highlight=False)
+
+
+if __name__ == "__main__":
+    main()
