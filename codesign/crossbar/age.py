@@ -66,7 +66,7 @@ def aged(
             "compile it with --engine crossbar"
         )
     populations = [
-        _aged(p, number, crossbars, age, compensation or "none", noise_seed)
+        _aged(program, p, number, crossbars, age, compensation or "none", noise_seed)
         if isinstance(p.dendrites, Crossbar)
         else p
         for number, p in enumerate(program.populations)
@@ -75,6 +75,7 @@ def aged(
 
 
 def _aged(
+    program: Program,
     p: Population,
     number: int,
     crossbars: Crossbars,
@@ -83,6 +84,7 @@ def _aged(
     noise_seed: int | None,
 ) -> Population:
     from codesign.crossbar.compensate import compensated
+    from mapping.dendrites import crossbar_sources
     from sim.device.integer import age as age_words
     from sim.device.table import find_device
 
@@ -95,7 +97,8 @@ def _aged(
         arrays = {**arrays, "age": now}
         if compensation != "none":
             calibration = seed_for(crossbars.device_seed, Domain.CALIBRATE, number)
-            arrays = compensated(p, arrays, compensation, calibration)
+            sources = crossbar_sources(program, p.name)
+            arrays = compensated(p, arrays, compensation, calibration, sources)
     if noise_seed is not None:
         crossbar = replace(crossbar, seed=seed_for(noise_seed, Domain.READ, number))
     return replace(p, dendrites=crossbar, arrays=arrays)

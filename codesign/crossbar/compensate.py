@@ -3,7 +3,10 @@
 Sums: every row alone is read once; a neuron's readout is the sum of |d| over the rows of a tile
 (hdl/params/crossbar/controller.py, "Calibrate"), as it was at the age of the compiled Program and
 as it is now. Samples: all rows are read at once with `sense` and the ones of each column counted;
-its reference is the one, found by bisection, that gives the count of then.
+its reference is the one, found by bisection, that comes nearest to the count of then.
+
+Rows without a source, and columns without a neuron, are left out: their devices are off, and fare
+otherwise.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from codesign.crossbar.devices import of_weights
 from hdl.params.crossbar.core import CrossbarParams
 from hdl.params.crossbar.dendrites import FACTOR_BITS, Crossbar
 from sim.golden.crossbar.array import ArrayModel
@@ -50,8 +54,13 @@ def array_of(p: Population, arrays: dict[str, np.ndarray], seed: int) -> ArrayMo
     return model
 
 
-def readouts(p: Population, arrays: dict[str, np.ndarray], seed: int) -> np.ndarray:
-    """Of each block, tile and place the sum of |d| over rows read alone, int64."""
+def readouts(
+    p: Population, arrays: dict[str, np.ndarray], seed: int, mine: np.ndarray
+) -> np.ndarray:
+    """Of each block, tile and place the sum of |d| over rows read alone, int64.
+
+    mine : devices that weights have, bool [blocks, tiles, rows, logical columns].
+    """
     c = p.dendrites
     assert isinstance(c, Crossbar)
     model = array_of(p, arrays, seed)
@@ -60,15 +69,13 @@ def readouts(p: Population, arrays: dict[str, np.ndarray], seed: int) -> np.ndar
     gain, offset = model.gain[0][converter], model.offset[0][converter]
     sign = np.where(np.arange(c.width) % 2, -1, 1)
     found = np.zeros((blocks, tiles, c.neurons), np.int64)
-    drive = np.eye(rows, dtype=bool)
-    for block in range(blocks):
+    for block, tile in np.ndindex(blocks, tiles):
         physical = arrays["column"][block]
-        for tile in range(tiles):
-            for row in drive:
-                charge = model.read(block * tiles + tile, row)
-                code = np.clip((charge * gain + offset + 32768) >> 16, 0, (1 << c.adc_bits) - 1)
-                found[block, tile] += np.abs(code[physical].reshape(-1, c.width) @ sign)
-    return found
+        for row in np.flatnonzero(mine[block, tile].any(1)):
+            charge = model.read(block * tiles + tile, np.arange(rows) == row)
+            code = np.clip((charge * gain + offset + 32768) >> 16, 0, (1 << c.adc_bits) - 1)
+            found[block, tile] += np.abs(code[physical].reshape(-1, c.width) @ sign)
+    return found * mine[..., :: c.width].any(2)
 
 
 def _ratio(was: np.ndarray, now: np.ndarray, factor: np.ndarray) -> np.ndarray:
@@ -78,47 +85,52 @@ def _ratio(was: np.ndarray, now: np.ndarray, factor: np.ndarray) -> np.ndarray:
     return np.where(was > 0, np.minimum(scaled, top), factor)
 
 
-def _counts(p: Population, arrays: dict[str, np.ndarray], model: ArrayModel) -> np.ndarray:
-    """Ones of each column [banks, columns] in COUNTS reads of all rows."""
-    drive = np.ones(arrays["conductance"].shape[2], bool)
-    model.reference[:] = arrays["reference"].reshape(model.reference.shape)
+def _counts(model: ArrayModel, reference: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Ones [banks, columns] in COUNTS reads of `rows` [banks, rows] at references."""
+    model.reference[:] = reference.reshape(model.reference.shape)
     model.restart()
-    banks = range(len(model.reference))
     return np.array([
-        sum(model.read(bank, drive, sense=True) for _ in range(COUNTS)) for bank in banks
+        sum(model.read(bank, drive, sense=True) for _ in range(COUNTS))
+        for bank, drive in enumerate(rows)
     ])  # fmt: skip
 
 
 def _references(
-    p: Population, then: dict[str, np.ndarray], now: dict[str, np.ndarray], kind: str, seed: int
+    p: Population, now: dict[str, np.ndarray], kind: str, seed: int, mine: np.ndarray
 ) -> np.ndarray:
-    """References at which as many ones are read as then, of a bank or of each column."""
-    wanted = _counts(p, then, array_of(p, then, seed))
+    """References at which about as many ones are read as then, of a bank or of each column."""
+    was, columns = p.arrays["reference"], np.zeros_like(p.arrays["reference"], dtype=bool)
+    at = np.broadcast_to(p.arrays["column"][:, None], (*was.shape[:2], mine.shape[3]))
+    np.put_along_axis(columns, at, mine.any(2), axis=-1)
+    rows = mine.any(3).reshape(-1, mine.shape[2])
+    wanted = _counts(array_of(p, p.arrays, seed), was, rows).reshape(was.shape)
     model = array_of(p, now, seed)
-    was = then["reference"]
+
+    def excess(reference: np.ndarray) -> np.ndarray:
+        more = _counts(model, reference, rows).reshape(was.shape) - wanted
+        return np.where(columns, more, 0).sum(-1, keepdims=True) if kind == "global" else more
+
     low, high = np.zeros_like(was), was.copy()  # too many ones at low, drift only lowers
     while (high - low > 1).any():
         middle = (low + high) >> 1
-        counts = _counts(p, {**now, "reference": middle}, model)
-        many = counts > wanted
-        if kind == "global":
-            many = np.broadcast_to((counts.sum(1) > wanted.sum(1))[:, None], counts.shape)
-        many = many.reshape(was.shape)
+        many = excess(middle) > 0
         low, high = np.where(many, middle, low), np.where(many, high, middle)
-    return high
+    return np.where(excess(low) < -excess(high), low, high)
 
 
 def compensated(
-    p: Population, arrays: dict[str, np.ndarray], kind: str, seed: int
+    p: Population, arrays: dict[str, np.ndarray], kind: str, seed: int, sources: int
 ) -> dict[str, np.ndarray]:
     """`arrays` of a population whose devices have aged since `p.arrays`, made up for.
 
-    kind : "global" (alike in a bank) or "column". seed : of the calibration's reads.
+    kind : "global" (alike in a bank) or "column". seed : of the calibration's reads. sources : that
+    feed the population.
     """
-    then = p.arrays
-    if "reference" in then:
-        return {**arrays, "reference": _references(p, then, arrays, kind, seed)}
-    was, now = readouts(p, then, seed), readouts(p, arrays, seed)
+    assert isinstance(p.dendrites, Crossbar)
+    mine = of_weights(p.dendrites, sources, p.size)
+    if "reference" in arrays:
+        return {**arrays, "reference": _references(p, arrays, kind, seed, mine)}
+    was, now = readouts(p, p.arrays, seed, mine), readouts(p, arrays, seed, mine)
     if kind == "global":
         was, now = was.sum(2, keepdims=True), now.sum(2, keepdims=True)
     return {**arrays, "factor": _ratio(was, now, arrays["factor"])}

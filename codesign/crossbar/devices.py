@@ -77,11 +77,11 @@ def tolerance_of(crossbars: Crossbars, device: Device) -> int:
             correlated=crossbars.correlated,
         )
     )  # fmt: skip
-    half = (1 << max(bits - adc, 0)) / 2
-    if fresh < half:  # nothing washes out the converter's step: a target may lie in its middle
+    half = (1 << bits - adc) // 2 if adc < bits else 0
+    if read == 0:  # a target may lie in the middle of a converter's step
+        return half
+    if fresh < half:  # nothing washes out the step
         floor = max(floor, half)
-    if read == 0:
-        return math.ceil(floor)
     tolerance = max(round(crossbars.program_tolerance * read), 1)
     if tolerance < floor:
         least = math.ceil(100 * math.ceil(floor) / read) / 100
