@@ -96,7 +96,7 @@ def crossbar_program(seed: int, sizes=(12, 16, 10, 4), **options) -> Program:
     names = [p.name for p in program.populations if rng.integers(2)]
     for k, name in enumerate(names or [program.populations[0].name]):
         sampling = str(rng.choice(["none", "none", "binary", "ternary"]))
-        rows, columns = int(rng.choice([5, 8, 13, 64])), int(rng.choice([4, 5, 8, 12]))
+        rows, columns = int(rng.choice([5, 8, 13, 64])), int(rng.choice([4, 5, 8, 12, 64]))
         crossbar = Crossbar(
             rows=rows,
             columns=columns,
