@@ -56,9 +56,9 @@ class Generator(wiring.Component):
             a, b, c = angles(k)
             return s0.rotate_left(a) ^ s1.rotate_left(b) ^ s0.rotate_left(c)
 
-        def below(byte):
-            """-1 - byte."""
-            return Cat(~byte, 1).as_signed()
+        def less(a, b):
+            """a - b - 1 of two bytes."""
+            return (a + Cat(~b, 1))[:9].as_signed()
 
         for group in range(0, self.columns, 8):
             words = [word(group // 2 + i) for i in range(4)]
@@ -66,7 +66,7 @@ class Generator(wiring.Component):
                 u = [w.word_select(column - group, 8) for w in words]
                 # -1 - (u0 - u1) and u2 - u3 - 1: a complement takes its 1 along, so that two of
                 # three adders need no carry.
-                front = held(m, f"front_{column}", u[1] + below(u[0]))
-                back = held(m, f"back_{column}", u[2] + below(u[3]))
+                front = held(m, f"front_{column}", less(u[1], u[0]))
+                back = held(m, f"back_{column}", less(u[2], u[3]))
                 m.d.sync += self.z.word_select(column, DRAW_BITS).eq(back - front)
         return m
