@@ -2,7 +2,7 @@
 
 Equations: hdl/params/crossbar/dendrites.py. Weights are integers, their exponents applied, and the
 input sum is in the same units. A "logical" array has on its last axis the `neurons * width` columns
-of the places of a block; where these stand on the bit lines a column map says (`image_columns`).
+of the places of a block; where these stand on the bit lines a column map says.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mapping.dendrites import crossbar_sources, sends_values
 from mapping.network import added_up
 from mapping.program import Program, Projection
 
-__all__ = ["Targets", "crossbar_population", "factors", "image_columns", "layer_weights", "targets"]
+__all__ = ["Targets", "crossbar_population", "factors", "layer_weights", "targets"]
 
 MOST_VALUE_BITS = 12
 MOST_FRACTION = 24
@@ -200,16 +200,3 @@ def factors(
     size = program.population(name).size
     there = np.arange(c.blocks(size) * c.neurons).reshape(-1, 1, c.neurons) < size
     return np.rint(worth * 2.0**fraction).astype(np.int64)[:, :, None] * there, fraction
-
-
-def image_columns(
-    values: np.ndarray, column: np.ndarray, columns: int, fill: float = 0
-) -> np.ndarray:
-    """Logical values [blocks, ..., logical columns] on bit lines [blocks, ..., columns].
-
-    column : int64 [blocks, logical columns], which one each stands on; the others get `fill`.
-    """
-    placed = np.full((*values.shape[:-1], columns), fill, values.dtype)
-    at = column.reshape(len(column), *(1,) * (values.ndim - 2), column.shape[1])
-    np.put_along_axis(placed, np.broadcast_to(at, values.shape), values, axis=-1)
-    return placed

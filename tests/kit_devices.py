@@ -9,7 +9,7 @@ import numpy as np
 from hdl.params.crossbar.core import CrossbarParams
 from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.crossbar.device import ENTRIES
-from mapping.crossbar import crossbar_population, factors, image_columns, targets
+from mapping.crossbar import crossbar_population, factors, targets
 from mapping.program import Program
 from tests.kit import random_program
 
@@ -110,3 +110,16 @@ def crossbar_program(seed: int, sizes=(12, 16, 10, 4), **options) -> Program:
         )
         program = on_crossbar(program, (name,), crossbar, 100 * seed + k)
     return program
+
+
+def image_columns(
+    values: np.ndarray, column: np.ndarray, columns: int, fill: float = 0
+) -> np.ndarray:
+    """Logical values [blocks, ..., logical columns] on bit lines [blocks, ..., columns].
+
+    column : int64 [blocks, logical columns], which one each stands on; the others get `fill`.
+    """
+    placed = np.full((*values.shape[:-1], columns), fill, values.dtype)
+    at = column.reshape(len(column), *(1,) * (values.ndim - 2), column.shape[1])
+    np.put_along_axis(placed, np.broadcast_to(at, values.shape), values, axis=-1)
+    return placed

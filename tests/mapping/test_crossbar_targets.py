@@ -12,7 +12,6 @@ from mapping.banks import encode_banks
 from mapping.crossbar import (
     crossbar_population,
     factors,
-    image_columns,
     layer_weights,
     targets,
 )
@@ -149,16 +148,6 @@ def test_factors_use_their_bits():
     zero = crossbar_population(layer(weights * 0), "out", Crossbar(rows=8, columns=8))
     factor, _ = factors(zero, "out", targets(zero, "out"))
     assert not factor.any()
-
-
-def test_image_columns():
-    values = np.arange(12).reshape(2, 2, 3) + 1
-    column = np.array([[2, 0, 4], [1, 3, 0]])
-    found = image_columns(values, column, 5, fill=-1)
-    assert found.tolist() == [
-        [[2, -1, 1, -1, 3], [5, -1, 4, -1, 6]],
-        [[9, 7, -1, 8, -1], [12, 10, -1, 11, -1]],
-    ]
 
 
 def test_layers_become_dense_and_say_so():
