@@ -1,7 +1,7 @@
 """Drift compensation: factors from readouts now and readouts kept."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import enum, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.arithmetic import times
@@ -10,15 +10,7 @@ from hdl.params.crossbar.controller import ControllerParams
 from hdl.params.crossbar.dendrites import FACTOR_BITS
 from hdl.params.neuron import bits_for
 
-__all__ = ["Calibrator", "Rule", "readout_bits"]
-
-
-class Rule(enum.Enum, shape=2):
-    """What becomes of readouts."""
-
-    REFERENCE = 0
-    COLUMN = 1
-    GLOBAL = 2
+__all__ = ["Calibrator", "readout_bits"]
 
 
 def readout_bits(p: ControllerParams) -> int:
@@ -31,7 +23,7 @@ class Calibrator(wiring.Component):
     """The rules "reference", "column" and "global" of hdl/params/crossbar/controller.py.
 
     Readouts are sums of a Product that calibrates, which is over before `start`. A ratio is a
-    division, a bit a cycle. Takes at most places * (division + 8) + division + 8 cycles.
+    division of B bits, a bit a cycle. Takes at most (neurons + 1) * (B + 9) cycles.
 
     Parameters
     ----------
@@ -39,7 +31,8 @@ class Calibrator(wiring.Component):
 
     Members
     -------
-    start, rule : for one cycle, begin; `rule` and `first` stand until `done`.
+    start : for one cycle, begin; the following stand until `done`.
+    reference, column : level, the rule; neither: "global".
     first : bank * neurons.
     place, readout : of the product, 2 cycles later.
     at, factor, write : for one cycle, the factor at this address becomes `factor`.
@@ -53,7 +46,8 @@ class Calibrator(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
-                "rule": In(Rule),
+                "reference": In(1),
+                "column": In(1),
                 "first": In(bits_for(p.array.banks * neurons)),
                 "place": Out(bits_for(neurons)),
                 "readout": In(readout_bits(p)),
@@ -70,7 +64,7 @@ class Calibrator(wiring.Component):
         p, neurons = self.params, self.params.crossbar.neurons
         place, total, total_kept = Signal(range(max(neurons, 2))), self.value, Signal(self.sum_bits)
         looks, again = Signal(range(4)), Signal()
-        reference, column = self.rule == Rule.REFERENCE, self.rule == Rule.COLUMN
+        reference, column = self.reference, self.column
         m.d.comb += [self.place.eq(place), self.at.eq(self.first + place)]
         kept, keep = registered(
             m,
@@ -95,6 +89,7 @@ class Calibrator(wiring.Component):
         plain = reference | (x == 0)
         m.d.sync += self.factor.eq(Mux(plain, p.unit, answer))
 
+        m.d.sync += self.write.eq(0)
         with m.FSM():
             with m.State("Rest"):
                 m.d.sync += [counter.eq(0) for counter in (place, total, total_kept, again, looks)]
@@ -132,7 +127,7 @@ class Calibrator(wiring.Component):
             with m.State("Round"):
                 m.next = "Write"
             with m.State("Write"):
-                m.d.comb += self.write.eq(1)
+                m.d.sync += self.write.eq(1)
                 m.next = "Next"
             with m.State("Next"):
                 m.d.sync += place.eq(place + 1)

@@ -5,7 +5,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.crossbar.array import Array
-from hdl.crossbar.controller import ANSWER, COMMAND, Controller
+from hdl.crossbar.command import ANSWER, COMMAND
+from hdl.crossbar.controller import Controller
 from hdl.crossbar.ports import array_config
 from hdl.params.crossbar.array import ArrayMemory
 from hdl.params.crossbar.controller import ControllerMemory, ControllerParams

@@ -1,19 +1,20 @@
 """The controller of an array: takes commands, checks them, lets its parts do them, answers."""
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.arithmetic import times
 from hdl.crossbar.books import Books
-from hdl.crossbar.calibrator import Calibrator, Rule
+from hdl.crossbar.calibrator import Calibrator
+from hdl.crossbar.command import ANSWER, COMMAND, LOOKS, exists
 from hdl.crossbar.planes import Planes
 from hdl.crossbar.ports import array_config, array_signature
-from hdl.crossbar.product import READING, Product
-from hdl.crossbar.programmer import LOOKUP, PROGRAMMING, Programmer
-from hdl.memory import registered
+from hdl.crossbar.product import Product
+from hdl.crossbar.programmer import LOOKUP, Programmer
+from hdl.crossbar.share import share_array
+from hdl.memory import configure, registered
 from hdl.params.crossbar.controller import (
-    VALUE_BITS,
     Command,
     ControllerMemory,
     ControllerParams,
@@ -22,19 +23,7 @@ from hdl.params.crossbar.controller import (
 from hdl.params.crossbar.dendrites import FACTOR_BITS
 from hdl.params.neuron import bits_for
 
-__all__ = ["ANSWER", "COMMAND", "Controller"]
-
-#: A command, 64 bits: a Command and its operands. An answer: its value's low bits, a Status.
-COMMAND = data.StructLayout({"op": 8, "block": 16, "tile": 16, "row": 10, "column": 7, "value": 7})
-ANSWER = data.StructLayout({"value": signed(VALUE_BITS), "status": 2})
-
-#: Commands that only look something up; calibrations.
-LOOKS = (Command.FAILED, Command.MOVED, Command.WEAR, Command.FACTOR, Command.MAP)
-RULES = {
-    Command.REFERENCE: Rule.REFERENCE,
-    Command.COLUMN: Rule.COLUMN,
-    Command.GLOBAL: Rule.GLOBAL,
-}
+__all__ = ["Controller"]
 
 
 class Controller(wiring.Component):
@@ -89,86 +78,43 @@ class Controller(wiring.Component):
         if calibrates:
             m.submodules.calibrator = self.calibrator = Calibrator(p)
         self.programs = Signal()
-        self._share_array(m)
+        share_array(m, self.array, self.programmer.array, self.product.array, self.programs)
         self._connect_memories(m)
         self._connect_books(m)
         self._commands(m)
         return m
 
-    def _share_array(self, m):
-        """The programmer drives the array while it works, elsewhere the product does."""
-        array, programmer, product = self.array, self.programmer.array, self.product.array
-        for name in sorted({*READING, *PROGRAMMING} - {"drive"}):
-            line = getattr(array, name)
-            mine, other = (
-                getattr(port, name) if name in names else None
-                for port, names in ((programmer, PROGRAMMING), (product, READING))
-            )
-            if name in ("ready", "code"):
-                m.d.comb += [mine.eq(line), other.eq(line)]
-            elif other is None:
-                m.d.comb += line.eq(mine)
-            else:
-                m.d.comb += line.eq(Mux(self.programs, 0 if mine is None else mine, other))
-        # A row alone, decoded in two parts.
-        row_bits = len(array.row)
-        low = Signal(1 << (row_bits + 1) // 2)
-        high = Signal(1 << row_bits // 2)
-        m.d.sync += [
-            low.eq(1 << array.row[: (row_bits + 1) // 2]),
-            high.eq(1 << array.row[(row_bits + 1) // 2 :]),
-        ]
-        for r in range(len(array.drive)):
-            alone = low[r % len(low)] & high[r // len(low)]
-            m.d.comb += array.drive[r].eq(Mux(self.programs, alone, product.drive[r]))
-
     def _connect_memories(self, m):
         """Configuration, targets, factors, inputs."""
-        p, a, c, config = self.params, self.params.array, self.params.crossbar, self.config
+        p, a, c, images = self.params, self.params.array, self.params.crossbar, self.images
         programmer, product, calibrator = self.programmer, self.product, self.calibrator
-        takes = Signal()
+        config = array_config(a).create()
+        for name in ("memory", "address", "data"):
+            m.d.comb += getattr(config, name).eq(getattr(self.config, name))
+            m.d.comb += getattr(self.array.config, name).eq(getattr(config, name))
         m.d.comb += [
-            takes.eq(config.en & self.i.ready),
-            self.array.config.en.eq(takes & (config.memory < min(ControllerMemory))),
-            self.array.config.memory.eq(config.memory),
-            self.array.config.address.eq(config.address),
-            self.array.config.data.eq(config.data),
+            config.en.eq(self.config.en & self.i.ready),
+            self.array.config.en.eq(config.en & (config.memory < min(ControllerMemory))),
+            self.planes.en.eq(config.en & (config.memory == ControllerMemory.INPUT)),
+            self.planes.row.eq(config.address),
+            self.planes.value.eq(config.data),
+            self.planes.plane.eq(product.plane),
+            product.word.eq(self.planes.word),
         ]
-        depth = max(a.blocks * p.places * a.tiles * a.rows, 2)
+        count, items = a.blocks * p.places * a.tiles * a.rows, images.get(ControllerMemory.TARGET)
         target, port = registered(
-            m,
-            "targets",
-            programmer.at,
-            1,
-            depth=depth,
-            bits=a.cell_bits,
-            init=self.images.get(ControllerMemory.TARGET),
+            m, "targets", programmer.at, 1, depth=max(count, 2), bits=a.cell_bits, init=items
         )
-        m.d.comb += [
-            programmer.target.eq(target),
-            port.en.eq(takes & (config.memory == ControllerMemory.TARGET)),
-            port.addr.eq(config.address),
-            port.data.eq(config.data),
-        ]
-        depth = a.banks * c.neurons
-        factors = list(self.images.get(ControllerMemory.FACTOR, []))
-        self.factor_at, self.first_factor = Signal(bits_for(depth)), Signal(bits_for(depth))
+        m.d.comb += programmer.target.eq(target)
+        configure(m, port, config, ControllerMemory.TARGET)
+        count, items = a.banks * c.neurons, list(images.get(ControllerMemory.FACTOR, []))
+        self.factor_at, self.first_factor = Signal(bits_for(count)), Signal(bits_for(count))
+        items += [p.unit] * (count - len(items))
         self.factor, port = registered(
-            m,
-            "factors",
-            self.factor_at,
-            1,
-            depth=max(depth, 2),
-            bits=FACTOR_BITS,
-            init=factors + [p.unit] * (depth - len(factors)),
+            m, "factors", self.factor_at, 1, depth=max(count, 2), bits=FACTOR_BITS, init=items
         )
-        m.d.comb += [
-            self.factor_at.eq(product.factor_at),
-            product.factor.eq(self.factor),
-            port.en.eq(takes & (config.memory == ControllerMemory.FACTOR)),
-            port.addr.eq(config.address),
-            port.data.eq(config.data),
-        ]
+        configure(m, port, config, ControllerMemory.FACTOR)
+        m.d.comb += [self.factor_at.eq(product.factor_at), product.factor.eq(self.factor)]
         if calibrator:
             with m.If(calibrator.write):
                 m.d.comb += [
@@ -176,13 +122,6 @@ class Controller(wiring.Component):
                     port.addr.eq(calibrator.at),
                     port.data.eq(calibrator.factor),
                 ]
-        m.d.comb += [
-            self.planes.en.eq(takes & (config.memory == ControllerMemory.INPUT)),
-            self.planes.row.eq(config.address),
-            self.planes.value.eq(config.data),
-            self.planes.plane.eq(product.plane),
-            product.word.eq(self.planes.word),
-        ]
 
     def _connect_books(self, m):
         """Books look at what the programmer or the product names, or else at the command's."""
@@ -219,41 +158,6 @@ class Controller(wiring.Component):
                 self.factor_at.eq(self.first_factor),
             ]
 
-    def _there(self, m):
-        """Whether all that the command names exists."""
-        p, a, c, command = self.params, self.params.array, self.params.crossbar, self.command
-        there = Signal()
-
-        def within(name, count):
-            field = command[name]
-            return 1 if count >> len(field) else field < count
-
-        block, tile, row = (
-            within(name, count)
-            for name, count in (("block", a.blocks), ("tile", a.tiles), ("row", a.rows))
-        )
-        place = within("column", c.neurons)
-        physical, logical = within("column", a.columns), within("column", p.places)
-        is_update = (c.width > 1) | ~command.value[0]
-        rules = {
-            (Command.RESTART, Command.AGE): 1,
-            (Command.VERIFY,): block & tile & row & physical,
-            (Command.PROGRAM,): block & within("value", a.epochs),
-            (Command.PRODUCT, *(RULES if self.calibrator else ())): block & tile,
-            (Command.FAILED, Command.MOVED): block,
-            (Command.WEAR,): block & tile & physical,
-            (Command.FACTOR,): block & tile & place,
-            (Command.MAP,): block & logical,
-        }
-        if a.device.kind == "pulse":
-            value = within("value", 2 * a.epochs)
-            rules[Command.UPDATE,] = block & tile & row & place & value & is_update
-        with m.Switch(command.op):
-            for commands, rule in rules.items():
-                with m.Case(*commands):
-                    m.d.comb += there.eq(rule)
-        return there
-
     def _commands(self, m):
         p, a, c = self.params, self.params.array, self.params.crossbar
         command, array, product, books = self.command, self.array, self.product, self.books
@@ -281,7 +185,7 @@ class Controller(wiring.Component):
         ]
 
         # Addresses of a command's things, known 2 cycles behind it.
-        block, there = command.block[: bits_for(a.blocks)], self._there(m)
+        block, there = command.block[: bits_for(a.blocks)], exists(m, p, command)
         good = Signal()
         m.d.sync += [
             good.eq(there),
@@ -306,11 +210,9 @@ class Controller(wiring.Component):
             m.d.comb += [
                 calibrator.first.eq(self.first_factor),
                 calibrator.readout.eq(product.acc),
+                calibrator.reference.eq(op == Command.REFERENCE),
+                calibrator.column.eq(op == Command.COLUMN),
             ]
-            with m.Switch(op):
-                for which, rule in RULES.items():
-                    with m.Case(which):
-                        m.d.comb += calibrator.rule.eq(rule)
 
         with m.FSM():
             with m.State("Rest"):

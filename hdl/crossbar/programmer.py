@@ -43,11 +43,11 @@ def _clip(value, bits: int):
 class Programmer(wiring.Component):
     """VERIFY, PROGRAM and UPDATE of hdl/params/crossbar/controller.py.
 
-    One of them begins with `start`, while `ready`; operands stand until `done`. Reads of a verify
-    overlap with conversions. A verify takes 2**averages * (read + 2) + 7 cycles, with `read` from a
-    strobe until the array is ready again; a pulse takes 3 more than the array is busy; a device
-    takes at most `max_pulses` pulses and one verify more than pulses, and `devices` - 1 verifies of
-    other devices. So it ends if the array does.
+    One of them begins with its strobe, while `ready`; operands stand until `done`. Where the array
+    is ready again within b cycles, a verify takes at most 2**averages * (b + 1) + 10 cycles (reads
+    overlap with conversions), a pulse b + 2, a device `max_pulses` of these, one verify more, 6
+    cycles, and `devices` - 1 verifies of others, each with 5. In a `program` no physical device has
+    its turn twice, so that it ends.
 
     Parameters
     ----------

@@ -20,8 +20,9 @@ from rich.table import Table
 from codesign.synth.ooc import measure
 from hdl.crossbar.controller import Controller
 from hdl.emit import emit_verilog
-from hdl.params.crossbar.controller import ControllerParams
-from tests.crossbar.kit_commands import make
+from hdl.params.crossbar.array import ArrayMemory
+from hdl.params.crossbar.controller import Command, ControllerMemory, ControllerParams
+from tests.crossbar.kit_commands import Config, Order, Rack, answers_in, build, make, words
 
 #: Name: the controller.
 CASES: dict[str, ControllerParams] = {
@@ -47,6 +48,26 @@ def figures(component, seeds: int, freq: float, variant: str) -> dict:
         for name, text in emit_verilog(component, "top").items():
             (Path(folder) / name).write_text(text)
         return measure(Path(folder) / "top.v", "top", freq=freq, seeds=seeds, variants=(variant,))
+
+
+def cycles(params: ControllerParams) -> Table:
+    """What commands take, with the emulated array: all rows driven, targets of half the range."""
+    a, half = params.array, 1 << (params.array.cell_bits - 2)
+    fill = [Config(ControllerMemory.INPUT, r, 1) for r in range(a.rows)]
+    fill += [
+        Config(ControllerMemory.TARGET, k, half) for k in range(params.places * a.tiles * a.rows)
+    ]
+    fill += [Config(ArrayMemory.AGE, k, word) for k, word in enumerate((0, 400, 0))]
+    model = build(Rack([params])).new()
+    model.stream(words(fill))
+    table = Table("command", "cycles", "answer", title="64 x 64 devices", box=box.SIMPLE)
+    for op in (Command.AGE, Command.VERIFY, Command.PROGRAM, Command.PROGRAM, Command.PRODUCT,
+               Command.REFERENCE, Command.COLUMN, Command.WEAR):  # fmt: skip
+        count = params.crossbar.neurons if op == Command.PRODUCT else 1
+        run = model.stream(words([Order(op)]), until=count, deadline=None)
+        status, value = answers_in(run.words_out)[0]
+        table.add_row(op.name, str(run.cycles), f"{value}, status {status}")
+    return table
 
 
 def main() -> None:
@@ -76,6 +97,7 @@ def main() -> None:
     console.print(table)
     for path in paths:
         console.print(path, highlight=False)
+    console.print(cycles(CASES["64 x 64"]))
 
 
 if __name__ == "__main__":

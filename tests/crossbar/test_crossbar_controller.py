@@ -9,8 +9,8 @@ import pytest
 from hdl.params.crossbar.array import ArrayMemory
 from hdl.params.crossbar.controller import Command, ControllerMemory, Status
 from sim.golden.crossbar.controller import ControllerModel
+from tests.crossbar.kit_behind import Behind, run_rtl
 from tests.crossbar.kit_commands import (
-    Behind,
     Config,
     Order,
     Rack,
@@ -18,7 +18,6 @@ from tests.crossbar.kit_commands import (
     answers_of,
     build,
     make,
-    run_rtl,
     script,
     words,
 )
@@ -48,9 +47,19 @@ CASES = {
 }  # fmt: skip
 
 
+#: What "pulses" has in its memories from the start.
+IMAGES = {
+    ControllerMemory.TARGET: [400, 0, 7, 512],
+    ControllerMemory.FACTOR: [65535, 3, 4096],
+    ControllerMemory.INPUT: [1],
+    ArrayMemory.CELL: [300, 7, 511],
+}
+
+
 @cache
 def rack():
-    return build(Rack(list(CASES.values())))
+    """All cases side by side, as one build."""
+    return build(Rack(list(CASES.values()), [{}] * (len(CASES) - 1) + [IMAGES]))
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -157,3 +166,24 @@ def test_cycles_are_bounded(slow):
     device = (p.max_pulses + 1) * most + p.max_pulses * (busy + 2) + 6
     others = most + 5
     assert program <= 8 * device + 4 * others + 4 + 8
+
+
+def test_images_are_what_configuration_would_have_written():
+    """Memories that start full, beside a twin that is configured."""
+    p, unit = CASES["pulses"], list(CASES).index("pulses")
+    steps = [
+        Order(Command.AGE),
+        Order(Command.VERIFY, 0, 0, 0, 2),
+        *(Order(Command.FACTOR, 0, n // 2, column=n % 2) for n in range(4)),
+        Order(Command.PRODUCT),
+        Order(Command.PROGRAM),
+    ]
+    written = [
+        Config(memory, k, v) for memory, items in IMAGES.items() for k, v in enumerate(items)
+    ]
+    expected = [
+        a for answers in answers_of(ControllerModel(p), [*written, *steps]) for a in answers
+    ]
+    run = rack().new().stream(words(steps, unit), until=len(expected))
+    assert answers_in(run.words_out) == expected
+    assert expected[2:6] == [(0, 65535), (0, 3), (0, 4096), (0, 1000)]

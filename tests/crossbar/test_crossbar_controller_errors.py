@@ -3,10 +3,11 @@
 
 import pytest
 
-from hdl.crossbar.controller import COMMAND
+from hdl.crossbar.command import COMMAND
 from hdl.params.crossbar.array import ArrayMemory
 from hdl.params.crossbar.controller import Command, ControllerMemory, Status
-from tests.crossbar.kit_commands import Behind, Config, Order, make, run_rtl
+from tests.crossbar.kit_behind import Behind, run_rtl
+from tests.crossbar.kit_commands import Config, Order, make
 
 SIZES = {"block": 3, "tile": 2, "row": 3, "column": 5, "value": 2}
 NEURONS, PLACES = 2, 4
