@@ -50,8 +50,9 @@ class Quantisation:
     readout : how a decision is read; None: "count" for spiking outputs, else "last".
     engine : how layers sum their weighted input: "event" (exactly, event by event), "stochastic"
         (by bit-streams, hdl/params/sc/dense.py) or "crossbar" (by memristive devices,
-        hdl/params/crossbar/dendrites.py; the Program is then completed in codesign/crossbar). This and the next five: one for all layers, or a
-        dict from the names of layers, or of the nodes that feed them, "*" for the others.
+        hdl/params/crossbar/dendrites.py; the Program is then completed in codesign/crossbar). This
+        and the next five: one for all layers, or a dict from the names of layers, or of the nodes
+        that feed them, "*" for the others.
     stream_length : bits of a stream, a power of two up to 65536; None: mapping/streams.py's rule.
     generator : of the random numbers, "sobol" (low discrepancy) or "lfsr".
     generators : of them that a layer's inputs are dealt out to, a power of two in 1..16.

@@ -97,9 +97,10 @@ WHERE = ("populations", 0, "dendrites")
         (change("dendrites", 3, *WHERE[:2]), "populations[0]: 'dendrites' must be dict, not int"),
         (
             change("kind", "tree", *WHERE),
-            "populations[0]: dendrites: 'kind' must be one of streams, attention, crossbar, not 'tree'",
+            "populations[0]: dendrites: 'kind' must be one of streams, attention, crossbar, "
+            "not 'tree'",
         ),
-        (change("kind", None, *WHERE), "'kind' must be one of streams, attention, crossbar, not None"),
+        (change("kind", None, *WHERE), "'kind' must be one of streams, attention, crossbar, not"),
         (change("seed", None, *WHERE), "populations[0]: dendrites: 'seed' is missing"),
         (change("margin", 256, *WHERE), "dendrites: margin must be in -1..255, not 256"),
         (change("margin", "1", *WHERE), "'margin' must be int, not str"),
