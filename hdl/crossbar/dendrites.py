@@ -70,7 +70,7 @@ class CrossbarDendrites(wiring.Component):
             events.run.eq(self.run),
             events.tile.eq(tile),
             events.plane.eq(product.plane),
-            events.forget.eq(final | self.clear),
+            events.forget.eq(final),
             product.word.eq(events.word),
             product.bank.eq(bank),
             product.block.eq(block),

@@ -214,9 +214,8 @@ def drive(bench, *, seed, stall, loaded, steps):
         for index, word in enumerate(bench.control[region]):
             await write(ctx, Memory.CONTROL, region << d.region_bits | index, word)
 
-    async def rewrite(ctx):
-        """Some control words, while nothing is going on."""
-        region = draw.choice(list(Region))
+    async def rewrite(ctx, region):
+        """Other control words, while nothing is going on."""
         bench.control[region] = bench.words(region)
         bench.stale |= region in (Region.AGE, Region.STATE)
         await words(ctx, region)
@@ -236,6 +235,9 @@ def drive(bench, *, seed, stall, loaded, steps):
             await stream_put(ctx, dut.i, events, seed=number, stall=stall)
             del got[:]
             kind = draw.choice(["update"] * 5 + ["other level", "clear"])
+            if kind == "clear" and draw.random() < 0.5:
+                await until_idle(ctx)
+                await rewrite(ctx, Region.STATE)
             if kind == "other level":  # the events stay
                 await step(ctx, 1)
             await step(ctx, 0 if kind == "clear" else draw.choice([2, 3]), kind == "clear")
@@ -258,7 +260,7 @@ def drive(bench, *, seed, stall, loaded, steps):
                 assert ctx.get(dut.probe).membrane == states[slot], (number, seed)
             values = new_values
             while draw.random() < 0.4:
-                await rewrite(ctx)
+                await rewrite(ctx, draw.choice(list(Region)))
 
     sim = clocked(dut)
     sim.add_testbench(sink, background=True)
