@@ -55,8 +55,9 @@ def _contents(p: ArrayParams, images: dict) -> dict[ArrayMemory, list[int]]:
 class Array(wiring.Component):
     """Banks of devices (equations: hdl/params/crossbar/array.py; ports: hdl/crossbar/ports.py).
 
-    A read takes its rows and 10 cycles (from its strobe to `ready`), one more if blocks have
-    several tiles; a pulse 34; ageing one cycle for each device and some 10 for each block.
+    From a command to `ready`, a read takes its rows and 10 cycles (9 without rows), a pulse 36;
+    one more if there are several blocks of several tiles, S = 1 then. A restart takes 7 + S for each
+    block and 2, ageing one for each device, 11 + 2 S for each block and 2.
     The states of all blocks' generators, first and present ones, stand in one memory; every
     operation loads those that it needs, and puts them back.
 

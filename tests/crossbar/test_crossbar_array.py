@@ -178,9 +178,8 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case[:8])))
-@pytest.mark.parametrize("seed", [1])
-def test_rtl_is_the_twin(case, seed):
+def made(case, seed):
+    """(random generator, parameters, contents) of a case."""
     *numbers, kind, more = case
     rows, columns, tiles, blocks, epochs, bits, converters = numbers
     draw = random.Random(f"{case[:8]} {seed}")
@@ -192,6 +191,13 @@ def test_rtl_is_the_twin(case, seed):
         memory: [some_item(draw, p, memory, a) for a in range(size)]
         for memory, size in sizes(p).items()
     }
+    return draw, p, images
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case[:8])))
+@pytest.mark.parametrize("seed", [1])
+def test_rtl_is_the_twin(case, seed):
+    draw, p, images = made(case, seed)
     built = build(p, images)
     for start in range(3):
         script = Script(p, images=images)
@@ -200,3 +206,28 @@ def test_rtl_is_the_twin(case, seed):
         some_commands(draw, script, 250)
         every_device(script)
         script.check(built, f"seed {seed}, script {start}")
+
+
+@pytest.mark.parametrize("case", CASES[3:5], ids=lambda case: "-".join(map(str, case[:8])))
+def test_cycles_of_operations(case):
+    """From the command to `ready`, as the docstring of `Array` says."""
+    _, p, images = made(case, 1)
+    several = p.tiles > 1 and p.blocks > 1
+    every = (1 << p.rows) - 1
+    operations = [
+        (lambda: script.read(p.banks - 1, every), p.rows + 10 + several),
+        (lambda: script.read(0, every >> 1), p.rows + 9 + several),
+        (lambda: script.read(0, 0), 9 + several),
+        (lambda: script.pulse(0, 0, 0, Pulse.RESET), 36 + several),
+        (lambda: script.restart(), p.blocks * (7 + several) + 2),
+        (lambda: script.age(), p.cells + p.blocks * (11 + 2 * several) + 2),
+    ]
+    script = Script(p, images=images)
+    for operation, _ in operations:
+        script.time()
+        operation()
+        script.time()
+    times = script.run(build(p, images))
+    # TIME itself takes a cycle.
+    taken = [times[k + 1] - times[k] - 1 for k in range(0, 2 * len(operations), 2)]
+    assert taken == [cycles for _, cycles in operations], case
