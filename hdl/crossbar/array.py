@@ -6,6 +6,7 @@ from amaranth.lib import wiring
 from hdl.arithmetic import times
 from hdl.crossbar.columns import Columns
 from hdl.crossbar.conduct import CONDUCT_LATENCY, Conduct
+from hdl.crossbar.contents import array_contents
 from hdl.crossbar.converter import Converter
 from hdl.crossbar.noise import Generator
 from hdl.crossbar.pipeline import held, pick
@@ -13,9 +14,9 @@ from hdl.crossbar.ports import array_signature
 from hdl.crossbar.programming import Programming
 from hdl.crossbar.scan import Scanner
 from hdl.memory import configure, registered
-from hdl.params.crossbar.array import OFFSET_BITS, ArrayMemory, ArrayParams
+from hdl.params.crossbar.array import ArrayMemory, ArrayParams
 from hdl.params.crossbar.device import NU_BITS
-from hdl.params.crossbar.noise import DRAW_BITS, state_of
+from hdl.params.crossbar.noise import DRAW_BITS
 from hdl.params.neuron import bits_for
 from hdl.sc.overlap import delayed
 from hdl.sc.rom import rom
@@ -28,36 +29,14 @@ SECOND, PHASE, THIRD, STORE, CONDUCT = 4, 7, 8, 13, 14
 STEPS = (SECOND, THIRD, CONDUCT)
 
 
-def _contents(p: ArrayParams, images: dict) -> dict[ArrayMemory, list[int]]:
-    """What the memories hold at first."""
-    converters = [
-        item
-        for gains, offsets in zip(p.gains, p.offsets, strict=True)
-        for gain, offset in zip(gains, offsets, strict=True)
-        for item in (gain, offset)
-    ]
-    states = [word for b in range(p.blocks) for word in state_of(p.seed, p.first_entity + b)]
-    contents = {
-        ArrayMemory.CELL: [],
-        ArrayMemory.STATE: states,
-        ArrayMemory.REFERENCE: [0] * (p.banks * p.columns),
-        ArrayMemory.AGE: [0] * (4 * p.epochs),
-        ArrayMemory.CONVERTER: converters,
-    }
-    for memory, items in images.items():
-        contents[memory] = [int(item) for item in items] + contents[memory][len(items) :]
-    contents[ArrayMemory.CONVERTER] = [
-        item % (1 << OFFSET_BITS) for item in contents[ArrayMemory.CONVERTER]
-    ]
-    return contents
-
-
 class Array(wiring.Component):
     """Banks of devices (equations: hdl/params/crossbar/array.py; ports: hdl/crossbar/ports.py).
 
-    From a command to `ready`, a read takes its rows and 10 cycles (9 without rows), a pulse 36;
-    one more if there are several blocks of several tiles, S = 1 then. A restart takes 7 + S for each
-    block and 2, ageing one for each device, 11 + 2 S for each block and 2.
+    With S = 1 if there are several blocks of several tiles, otherwise 0, and from the command to
+    `ready`: a read takes 10 + S cycles more than its rows (9 + S without rows), a pulse 36 + S. A
+    restart takes 7 + S cycles for each block, and 2; ageing one for each device, 11 + 2 S for each
+    block, and 2.
+
     The states of all blocks' generators, first and present ones, stand in one memory; every
     operation loads those that it needs, and puts them back.
 
@@ -76,7 +55,7 @@ class Array(wiring.Component):
         *,
         trims: bool = True,
     ):
-        self.params, self.contents, self.trims = params, _contents(params, images or {}), trims
+        self.params, self.contents, self.trims = params, array_contents(params, images or {}), trims
         super().__init__(array_signature(params))
 
     def elaborate(self, platform):
@@ -90,15 +69,10 @@ class Array(wiring.Component):
         )
         m.submodules.conduct = conduct = Conduct(p, contents[ArrayMemory.AGE])
         for part in (columns, converter, conduct):
-            m.d.comb += [
-                getattr(part.config, name).eq(getattr(self.config, name))
-                for name in ("en", "memory", "address", "data")
-            ]
+            wiring.connect(m, wiring.flipped(self.config), part.config)
 
         # What is going on.
-        reading, pulsing, ageing, restarting = (
-            Signal(name=name) for name in ("reading", "pulsing", "ageing", "restarting")
-        )
+        reading, pulsing, ageing, restarting = Signal(), Signal(), Signal(), Signal()
         count = Signal(4)
         number = Signal(bits_for(p.blocks))
         column, cell = Signal(bits_for(p.columns)), Signal(range(p.cells))
