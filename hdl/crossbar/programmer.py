@@ -76,6 +76,10 @@ class Programmer(wiring.Component):
         p = self.params = params
         a, c = p.array, p.crossbar
         logical = bits_for(a.blocks * p.places)
+        # In the open for proofs: an update is going on; a device's turn begins, and the pulses that
+        # it may still take; a pulse is about to be given, is going on; a read is going on.
+        self.updates, self.begins, self.left = Signal(), Signal(), Signal(range(p.max_pulses + 1))
+        self.aims, self.settles, self.reads = Signal(), Signal(), Signal()
         super().__init__(
             {
                 "ready": Out(1),
@@ -112,8 +116,8 @@ class Programmer(wiring.Component):
         averages, devices, width = p.averages, p.crossbar.devices, p.crossbar.width
         stride, before = a.tiles * a.rows, 2 * (devices - 1)
 
-        verifies, updates = Signal(), Signal()
-        target, left = Signal(a.cell_bits), Signal(range(p.max_pulses + 1))
+        updates, left = self.updates, self.left
+        verifies, target = Signal(), Signal(a.cell_bits)
         total, faults = Signal(COUNT_BITS), Signal.like(self.failures)
         tile, place = Signal(range(max(a.tiles, 2))), Signal(range(max(p.places, 2)))
         index, pair = Signal(range(width)), Signal(range(devices))
@@ -173,6 +177,7 @@ class Programmer(wiring.Component):
                 with m.If(self.update):
                     m.next = "Look"
             with m.State("Begin"):
+                m.d.comb += self.begins.eq(1)
                 m.d.sync += [left.eq(p.max_pulses), missing.eq(0)]
                 with m.If((index >= width - 2) & bool(before)):
                     m.d.sync += pair.eq(0)
@@ -193,9 +198,11 @@ class Programmer(wiring.Component):
             with m.State("Strobe"), m.If(array.ready):
                 m.d.comb += array.strobe.eq(1)
                 m.next = "Sample"
-            with m.State("Sample"), m.If(array.ready):
-                m.d.comb += array.sample.eq(1)
-                m.next = "Convert"
+            with m.State("Sample"):
+                m.d.comb += self.reads.eq(1)
+                with m.If(array.ready):
+                    m.d.comb += array.sample.eq(1)
+                    m.next = "Convert"
             with m.State("Convert"):
                 m.d.comb += array.convert.eq(1)
                 m.d.sync += reads.eq(reads - 1)
@@ -223,15 +230,19 @@ class Programmer(wiring.Component):
                 with m.Else():
                     m.d.sync += faults.eq(faults + misses)
                     m.next = "Next"
-            with m.State("Pulse"), m.If(array.ready):
-                m.d.comb += array.pulse.eq(1)
-                m.next = "Settle"
-            with m.State("Settle"), m.If(array.ready):
-                m.d.comb += self.worn.eq(1)
-                m.d.sync += [left.eq(left - 1), total.eq(total + ~total.all())]
-                m.next = "Verify"
-                with m.If(updates):
-                    m.next = "Done"
+            with m.State("Pulse"):
+                m.d.comb += self.aims.eq(1)
+                with m.If(array.ready):
+                    m.d.comb += array.pulse.eq(1)
+                    m.next = "Settle"
+            with m.State("Settle"):
+                m.d.comb += self.settles.eq(1)
+                with m.If(array.ready):
+                    m.d.comb += self.worn.eq(1)
+                    m.d.sync += [left.eq(left - 1), total.eq(total + ~total.all())]
+                    m.next = "Verify"
+                    with m.If(updates):
+                        m.next = "Done"
             with m.State("Next"):
                 m.d.comb += more.eq(1)
                 m.d.sync += row.eq(row + 1)
