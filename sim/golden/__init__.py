@@ -1,9 +1,9 @@
 """Golden models, written from the equations in hdl/params.
 
-They never import hdl units. numba keeps machine code beside the sources, and looks only at the file
-of a function to tell whether it is stale, not at constants of hdl/params or functions of other files
-that went into it. So it is thrown away here when any of these files is another one than when it was
-made.
+They never import hdl units. numba keeps machine code beside the sources, and looks only at the
+file of a function to tell whether it is stale, not at constants of hdl/params or functions of other
+files that went into it. So it is thrown away here when any of these files is another one than when
+it was made.
 """
 
 from __future__ import annotations
