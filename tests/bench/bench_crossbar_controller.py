@@ -1,7 +1,7 @@
 """The controller of a crossbar array on ECP5-85F, without its array, and what commands cost.
 
 Area and speed out of context, for several sizes of a bank; then cycles of each kind of command with
-the emulated array, in the Verilator.
+the emulated array, in Verilator.
 
 Example: python tests/bench/bench_crossbar_controller.py        (about 6 minutes)
 """
