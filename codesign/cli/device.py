@@ -162,18 +162,6 @@ def program(
         terminal.show(f"Wrote {out}")
 
 
-def _seconds(text: str) -> float:
-    """3600, 1h, 1d, 1month as seconds."""
-    units = {"s": 1, "min": 60, "h": 3600, "d": 86400, "day": 86400, "month": 2592000,
-             "year": 31536000}  # fmt: skip
-    number = text.strip().rstrip("abcdefghijklmnopqrstuvwxyz")
-    unit = text.strip()[len(number) :] or "s"
-    try:
-        return float(number) * units[unit]
-    except (ValueError, KeyError):
-        raise UserError(f"--age: must be a time as 3600, 1h, 1d or 1month, not {text!r}") from None
-
-
 @app.command()
 def evaluate(
     directory: Directory,
@@ -212,7 +200,8 @@ def evaluate(
         work("loading")
         from codesign.artefact import Artefact
         from codesign.cli.tables import table as show
-        from codesign.crossbar.evaluate import duration, evaluate_devices
+        from codesign.crossbar.age import duration, in_seconds
+        from codesign.crossbar.evaluate import evaluate_devices
         from codesign.evaluate import first_samples
         from codesign.report import write_report
         from codesign.report.devices import device_section
@@ -231,7 +220,7 @@ def evaluate(
         stimulus = read(input)
         found = evaluate_devices(
             artefact, stimulus,
-            ages=[_seconds(a) for a in age or ("1", "1h", "1d", "1month")],
+            ages=[in_seconds(a) for a in age or ("1", "1h", "1d", "1month")],
             compensations=compensation or ("none", "column"),
             members=sorted(set(members or (1,))),
             calibration=None if calibration is None else read(calibration),

@@ -16,7 +16,7 @@ from hdl.params.sc.lfsr import seed_of
 if TYPE_CHECKING:
     from mapping.program import Population, Program
 
-__all__ = ["Domain", "aged", "duration", "seed_for"]
+__all__ = ["Domain", "aged", "duration", "in_seconds", "seed_for"]
 
 
 class Domain:
@@ -110,3 +110,15 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds:g} s"
+
+
+def in_seconds(text: str) -> float:
+    """3600, 1h, 1d, 1month as seconds."""
+    units = {"s": 1, "min": 60, "h": 3600, "d": 86400, "day": 86400, "month": 2592000,
+             "year": 31536000}  # fmt: skip
+    number = text.strip().rstrip("abcdefghijklmnopqrstuvwxyz")
+    unit = text.strip()[len(number) :] or "s"
+    try:
+        return float(number) * units[unit]
+    except (ValueError, KeyError):
+        raise UserError(f"--age: must be a time as 3600, 1h, 1d or 1month, not {text!r}") from None

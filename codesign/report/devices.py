@@ -57,7 +57,11 @@ def drift_charts(found: dict[str, Any] | None) -> list[dict[str, Any]]:
     curves: dict[str, list[dict[str, Any]]] = {}
     several = len({c["members"] for c in found["conditions"]}) > 1
     for c in sorted(found["conditions"], key=lambda c: float(c["age"])):
-        name = f"{c['compensation']}, {c['members']} runs" if several else c["compensation"]
+        name = (
+            f"{c['compensation']}, {c['members']} run{'s' * (c['members'] > 1)}"
+            if several
+            else c["compensation"]
+        )
         curves.setdefault(name, []).append(c)
     ages = [c["age"] for c in found["conditions"] if c["age"] > 0] or [1.0]
     x = Axis(name="s after programming", marks=decades(min(ages), max(ages)), log=True)

@@ -21,11 +21,24 @@ from mapping.settings import Quantisation
 from sim.stimulus import quantise_inputs, read_stimulus
 from tests.kit_fabric import all_to_all, population
 
-__all__ = ["EXACT", "OnDevices", "example", "layer", "on_devices"]
+__all__ = ["EXACT", "MINE", "OnDevices", "example", "layer", "on_devices"]
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 #: Devices and converters that add as little error as the formats allow.
 EXACT: dict[str, Any] = {"device": "ideal", "cell_bits": 12, "adc_bits": 16}
+#: A table of devices of one's own.
+MINE = """
+[mine]
+source = "nobody <measured> it"
+kind = "write"
+g_max = 20.0
+t_0 = 30.0
+t_read = 1e-7
+write_sigma = 0.8
+drift_mean = 0.06
+drift_sigma = 0.01
+read_sigma = { law = "power", factor = 0.01, exponent = -0.5, high = 0.3 }
+"""
 
 
 @dataclass(frozen=True)
