@@ -19,6 +19,7 @@ import numpy as np
 from codesign.crossbar.devices import of_weights
 from hdl.params.crossbar.core import CrossbarParams
 from hdl.params.crossbar.dendrites import FACTOR_BITS, Crossbar
+from hdl.params.crossbar.noise import state_of
 from sim.golden.crossbar.array import ArrayModel
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ COUNTS = 64
 
 
 def array_of(p: Population, arrays: dict[str, np.ndarray], seed: int) -> ArrayModel:
-    """The emulated array of a population with these data, aged."""
+    """The emulated array of a population with these data, aged; reads draw from `seed`.
+
+    The slow part of the noise is that of the population's own reads.
+    """
     crossbar = p.dendrites
     assert isinstance(crossbar, Crossbar)
     g = arrays["conductance"]
@@ -44,13 +48,15 @@ def array_of(p: Population, arrays: dict[str, np.ndarray], seed: int) -> ArrayMo
         gain=tuple(arrays["gain"].tolist()) if "gain" in arrays else (),
         offset=tuple(arrays["offset"].tolist()) if "offset" in arrays else (),
     )
-    model = ArrayModel(replace(core.array, seed=seed))
+    model = ArrayModel(replace(core.array, seed=crossbar.seed))
     model.g_p[:] = g.reshape(-1, rows, columns)
     model.nu[:] = arrays["exponent"].reshape(-1, rows, columns)
     model.ages[0] = arrays["age"]
     if "reference" in arrays:
         model.reference[:] = arrays["reference"].reshape(-1, columns)
     model.age()
+    model.first[:] = [state_of(seed, block) for block in range(blocks)]
+    model.restart()
     return model
 
 
