@@ -17,10 +17,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
+from amaranth.lib import wiring
 from rich.console import Console
 from rich.table import Table
 
 from codesign.synth.ooc import measure
+from hdl.crossbar.input import EventPlanes
+from hdl.crossbar.product import Product
 from hdl.emit import emit_verilog
 from hdl.neuron.core import NeuronCore
 from hdl.neuron.ports import ConfigPort
@@ -55,11 +58,10 @@ def core_of(c: Crossbar) -> CoreParams:
     )  # fmt: skip
 
 
-def emit(core: CoreParams, folder: Path) -> list[Path]:
-    """Verilog of the core alone; pointers are those of its inputs."""
+def emit(unit: wiring.Component, folder: Path) -> list[Path]:
+    """Verilog of a unit alone."""
     folder.mkdir()
-    dut = NeuronCore(core, ConfigPort(24, 64))
-    for name, text in emit_verilog(dut, "core").items():
+    for name, text in emit_verilog(unit, "unit").items():
         (folder / name).write_text(text)
     return sorted(folder.glob("*.v"))
 
@@ -70,7 +72,7 @@ def cycles(core: CoreParams, files: list[Path], rate: float, steps: int = 50) ->
     d = core.dendrites
     assert isinstance(d, CrossbarParams)
     p = d.crossbar.value_bits
-    with Verilated.build(files, "core").new() as model:
+    with Verilated.build(files, "unit").new() as model:
         io, clock = model.io, model.clock
 
         def idle() -> int:
@@ -116,21 +118,32 @@ def main() -> None:
     for column in ("core", "COMB", "FF", "BRAM", "DSP", "MHz", "cycles/step at 20 % (100 %)",
                    "devices/cycle", "cycles/clear"):  # fmt: skip
         table.add_column(column, justify="left" if column == "core" else "right")
+
+    def area(files: list[Path]) -> list[str]:
+        if not arguments.seeds:
+            return [""] * 5
+        m = measure(files, "unit", freq=arguments.freq, seeds=arguments.seeds)
+        mhz = f"{m['fmax_mhz']:.1f} / {m['fmax_median_mhz']:.1f}"
+        return [*(str(m[k]) for k in ("comb", "ff", "bram", "dsp")), mhz]
+
     with tempfile.TemporaryDirectory() as scratch:
         for number, (name, crossbar) in enumerate(DESIGNS.items()):
-            core = core_of(crossbar)
-            files = emit(core, Path(scratch) / str(number))
+            core, folder = core_of(crossbar), Path(scratch)
+            d, config = core.dendrites, ConfigPort(24, 64)
+            assert isinstance(d, CrossbarParams)
+            files = emit(NeuronCore(core, config), folder / f"core_{number}")
             fifth, clear, rate = cycles(core, files, 0.2)
             full, _, full_rate = cycles(core, files, 1.0)
-            area = ["", "", "", "", ""]
-            if arguments.seeds:
-                m = measure(files, "core", freq=arguments.freq, seeds=arguments.seeds)
-                area = [str(m[k]) for k in ("comb", "ff", "bram", "dsp")]
-                area.append(f"{m['fmax_mhz']:.1f} / {m['fmax_median_mhz']:.1f}")
             table.add_row(
-                name, *area, f"{fifth:.1f} ({full:.1f})", f"{rate:.1f} ({full_rate:.1f})",
+                name, *area(files), f"{fifth:.1f} ({full:.1f})", f"{rate:.1f} ({full_rate:.1f})",
                 f"{clear:.0f}",
             )  # fmt: skip
+            parts = {
+                "its products": Product(d.array, crossbar),
+                "its inputs": EventPlanes(core, config),
+            }
+            for part, unit in parts.items():
+                table.add_row(f"  {part}", *area(emit(unit, folder / f"{part}_{number}")))
     Console(width=150).print(table)
 
 
