@@ -41,21 +41,28 @@ CASES = [
     ("bayesian", {"sampling": "binary", "array_columns": 32, "cores": 2}, 0.92),
     ("bayesian", {"sampling": "ternary", "array_rows": 100}, 0.92),
 ]
+BINARY = {"sampling": "binary"}
 RTL = CASES if FULL else CASES[1::2]
 
 
-def on_devices(name, options):
-    """Settings, Program and test data of an example on crossbars."""
+def programmed(name, options):
+    """Settings, Program and records of an example on crossbars."""
     folder = EXAMPLES / name
     settings = load_settings(folder / "nervure.toml", {"engine": "crossbar", **options})
     graph = load_nir(next(folder.glob("*.nir")), settings.options)
     data = read_stimulus(folder / "calibration.npz")
     program, _ = quantise(graph, data.inputs, settings.quantisation, lengths=data.lengths)
     events = quantise_inputs(program, data)
-    program, _ = program_crossbars(
+    program, records = program_crossbars(
         program, graph, settings.quantisation, settings.crossbar, events, data.lengths
     )
-    return settings, program, read_stimulus(folder / "test.npz")
+    return settings, program, records
+
+
+def on_devices(name, options):
+    """Settings, Program and test data of an example on crossbars."""
+    settings, program, _ = programmed(name, options)
+    return settings, program, read_stimulus(EXAMPLES / name / "test.npz")
 
 
 def scores(program, test):
@@ -91,10 +98,26 @@ def test_rtl_is_golden(name, options, least, tmp_path):
     for changed in conditions:
         rtl.mapped = replace(mapped, program=changed)
         golden = Golden(changed).run(inputs, lengths)
-        found = rtl.run(inputs, lengths, probe=True, stalls=Stalls(on_input=0.3, on_output=0.3, seed=2))
+        found = rtl.run(
+            inputs, lengths, probe=True, stalls=Stalls(on_input=0.3, on_output=0.3, seed=2)
+        )
         assert found.errors == ()
         np.testing.assert_array_equal(found.outputs, golden.outputs)
         for population, state in golden.final.items():
             np.testing.assert_array_equal(
                 found.final[population]["membrane"], state.membrane, population
             )
+
+
+def test_posterior_fidelity():
+    """A tighter tolerance, verified by enough reads, brings probabilities nearer, for more pulses.
+
+    The law in the middle of the range: tests/crossbar/test_crossbar_program_law.py.
+    """
+    fine, coarse = (
+        programmed("bayesian", {"program_tolerance": t, "program_averages": 8, **BINARY})[2][0]
+        for t in (0.25, 1.0)
+    )
+    assert 0.04 < fine.chance_error < 0.07 and 0.14 < coarse.chance_error < 0.21
+    assert 5.5 < fine.pulses_per_device < 7.5 and 1.6 < coarse.pulses_per_device < 2.1
+    assert fine.failed == coarse.failed == 0

@@ -19,6 +19,7 @@ from codesign.crossbar.ranges import converter_gain, inputs_of
 from codesign.crossbar.record import LayerOnDevices
 from codesign.crossbar.settings import Crossbars
 from hdl.params.crossbar.dendrites import Crossbar
+from hdl.params.crossbar.device import Age
 from hdl.params.errors import UserError
 
 if TYPE_CHECKING:
@@ -99,7 +100,32 @@ def _programmed(
         for o in program.populations
     )
     program = replace(program, populations=populations)
-    return program, _record(program, name, device, made, params, wanted, gain)
+    record = _record(program, name, device, made, params, wanted, gain)
+    if crossbar.sampling != "none":
+        error = _chance_error(program, name, params, wanted.values)
+        record = replace(record, chance_error=error)
+    return program, record
+
+
+def _chance_error(
+    program: Program, name: str, params: ControllerParams, wanted: np.ndarray
+) -> float:
+    """Root mean square of the difference of sampled and wanted probabilities, over all weights."""
+    from mapping.dendrites import crossbar_sources
+    from sim.device.posterior import chance_of
+
+    p, c = program.population(name), params.crossbar
+    cells, exponents, references, ages = (
+        p.arrays[key] for key in ("conductance", "exponent", "reference", "age")
+    )
+    mine = of_weights(c, crossbar_sources(program, name), p.size)
+    g, nu = (on_lines(values, p.arrays["column"])[mine] for values in (cells, exponents))
+    reference = int(references.flat[0])
+    known, where = np.unique(np.stack([g, nu]), axis=1, return_inverse=True)
+    log_age, fresh, slow = ages.tolist()
+    clock = Age(log_age=log_age, fresh=fresh, slow=slow)
+    chance = chance_of(params.array.device, known[0], known[1], clock, reference)
+    return float(np.sqrt(np.mean((chance[where] - wanted[mine]) ** 2)))
 
 
 def _record(

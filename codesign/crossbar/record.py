@@ -17,7 +17,8 @@ class LayerOnDevices:
     that miss their target by more than the tolerance. moved : columns given up for spare ones.
     tolerance, error : of program-and-verify, and the standard deviation of what was reached where
     it did not fail, in shares of g_max. adc_step : weight units of a converter's step, None if it
-    samples.
+    samples. chance_error : if it samples, the root mean square of how far the probabilities that
+    devices are read as a 1 are from those wanted; None otherwise.
     """
 
     node: str
@@ -35,6 +36,7 @@ class LayerOnDevices:
     tolerance: float
     error: float
     adc_step: float | None
+    chance_error: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,6 +51,8 @@ class LayerOnDevices:
             f"{self.error:.2%} of g_max (standard deviation), {self.failed} by more than the "
             "tolerance; reads are noisy and conductances drift"
         )
+        if self.chance_error is not None:
+            effect += f"; probabilities of a 1 miss theirs by {self.chance_error:.2g}"
         if self.moved:
             were = "column was moved to a spare one" if self.moved == 1 else (
                 "columns were moved to spare ones")  # fmt: skip
