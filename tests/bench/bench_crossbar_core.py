@@ -6,7 +6,7 @@ read. Area and clock out of context at speed grade 6; cycles counted in the Veri
 start of a step until it is idle, and devices read in these cycles. Events come before the step: 3
 cycles each, or as many as an input has bit planes, while a network sends them.
 
-Example: python tests/bench/bench_crossbar_core.py --seeds 3      (about 15 minutes on 2 cores)
+Example: python tests/bench/bench_crossbar_core.py --seeds 1      (about 15 minutes)
 """
 
 import argparse
