@@ -145,7 +145,7 @@ class Array(wiring.Component):
             columns.to_column.eq(to_column),
             columns.h.eq(conduct.h),
             columns.s.eq(conduct.s),
-            generator.advance.eq(held(m, "drawn", scanner.valid) | advance),
+            generator.advance.eq(scanner.valid | advance),
         ]
 
         if p.programmable:
@@ -231,7 +231,7 @@ class Array(wiring.Component):
                             go("Load")
                             with m.If(wrap(number, p.blocks)):
                                 m.d.sync += [ageing.eq(0), restarting.eq(1)]
-                with m.If(Mux(pulsing, count == CONDUCT, ~(ageing | scanner.busy | scanner.valid))):
+                with m.If(Mux(pulsing, count == CONDUCT, ~(ageing | scanner.busy))):
                     go("Store")
             with m.State("Store"):
                 m.d.comb += [

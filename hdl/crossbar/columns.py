@@ -35,7 +35,7 @@ class Columns(wiring.Component):
     config : writes REFERENCE.
     bank : of the reads; there 3 cycles before the first `valid`.
     valid, row : a row is read.
-    z : the draws of the row of 3 cycles ago.
+    z : the draws of the row of 2 cycles ago.
     clear : for one cycle, charges become 0.
     sense : level, reads compare; there 1 cycle before the first `valid`.
     busy : level, a row is being read; charges are those of all rows in the cycle after it.
@@ -75,8 +75,8 @@ class Columns(wiring.Component):
             m, "hot", Cat(self.row, self.bank), 1,
             depth=p.banks << bits_for(p.rows), bits=bits, parts=p.columns,
         )  # fmt: skip
-        # From block memory straight into a multiplier is too long a way.
-        word = held(m, "word", word)
+        # From block memory, or from the generator, straight into a multiplier is too long a way.
+        word, draws = held(m, "word", word), held(m, "draws", self.z)
         row = Cat(self.to_row, self.to_bank)
         self._write(m, write, row, self.to_column, Cat(self.h, self.s), self.put)
         lift = self._lift(m)
@@ -86,7 +86,7 @@ class Columns(wiring.Component):
         sense = self.sense if p.senses else Const(0, 1)
         for c in range(p.columns):
             h, s = word[c * bits :][: p.cell_bits], word[c * bits + p.cell_bits :][:SIGMA_BITS]
-            z = self.z.word_select(c, DRAW_BITS).as_signed()
+            z = draws.word_select(c, DRAW_BITS).as_signed()
             noise = held(m, f"noise_{c}", s * z)
             level = held(m, f"level_{c}", h + lift[c])
             value = held(m, f"value_{c}", scaled_sum(noise, p.device.noise_shift, level))
