@@ -112,7 +112,8 @@ def evaluate_devices(
     Member m reads with noise seed `device_seed` + m; an ensemble is the first so many.
     calibration : labelled data that the temperature is fitted on, for each condition anew (the
     logits are so corrected for drift). Without it and without `temperature`, the temperature of
-    each second sample is fitted on the others, and the mean is told. strange : data from
+    each second sample is fitted on the others (where these say something), and the mean is told.
+    strange : data from
     elsewhere, by name. rtl : run the RTL too, for every member, and compare every output.
     UserError without labels, without a crossbar or a decision.
     """
@@ -146,10 +147,8 @@ def evaluate_devices(
                 warmth = np.full(stimulus.samples, temperature or 1.0)
                 if calibration is not None:
                     warmth[:] = _fitted(np.stack(fitted[:count]), calibration)
-                elif temperature is None and stimulus.samples > 1:
-                    for half in (0, 1):
-                        other = own[:, 1 - half :: 2], stimulus.labels[1 - half :: 2]
-                        warmth[half::2] = fit_temperature(*other)
+                elif temperature is None:
+                    warmth[0::2], warmth[1::2] = _crossed(own, stimulus.labels)
                 mean = float(warmth.mean())
                 stacked = {name: values / mean for name, values in stacked.items()}
                 figures = summary(own / warmth[:, None], stimulus.labels, 1.0, stacked)
@@ -160,10 +159,24 @@ def evaluate_devices(
     return found
 
 
+def _tells(scores: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether a temperature can be fitted: some sample is decided wrong."""
+    return bool((scores.sum(0).argmax(1) != labels).any())
+
+
+def _crossed(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Temperatures of even and of odd samples, each fitted on the others; where the others are all
+    decided right, that of the one half that isn't, or 1."""
+    halves = [(scores[:, k::2], labels[k::2]) for k in (0, 1)]
+    fitted = [fit_temperature(*half) if _tells(*half) else None for half in halves]
+    even, odd = fitted
+    return odd or even or 1.0, even or odd or 1.0
+
+
 def _fitted(scores: np.ndarray, calibration: Stimulus) -> float:
     """The temperature of scores of calibration data; UserError if they are all decided right."""
     assert calibration.labels is not None
-    if (scores.sum(0).argmax(1) == calibration.labels).all():
+    if not _tells(scores, calibration.labels):
         raise UserError(
             f"{calibration.source}: all its samples are decided right, so a temperature can't be "
             "fitted on them; give labelled data that the model was not trained on"
