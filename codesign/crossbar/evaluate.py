@@ -160,8 +160,9 @@ def evaluate_devices(
 
 
 def _tells(scores: np.ndarray, labels: np.ndarray) -> bool:
-    """Whether a temperature can be fitted: some sample is decided wrong."""
-    return bool((scores.sum(0).argmax(1) != labels).any())
+    """Whether a temperature can be fitted: the score of some sample's label is not the largest."""
+    total = scores.sum(0)
+    return bool((total[np.arange(len(labels)), labels] < total.max(1)).any())
 
 
 def _crossed(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
