@@ -47,7 +47,7 @@ def synthesised(design: wiring.Component, freq: float, seeds: int) -> dict[str, 
 
 
 def cycles(p: ArrayParams, count: int = 8) -> dict[str, float]:
-    """Cycles of an operation, the mean of `count` in a row."""
+    """Cycles of an operation, the mean of `count` in a row; TIME itself takes one."""
     script = Script(p, twin=False)
     operations = {
         "all rows": lambda: script.read(0, (1 << p.rows) - 1),
@@ -62,7 +62,9 @@ def cycles(p: ArrayParams, count: int = 8) -> dict[str, float]:
             operation()
         script.time()
     times = script.run()
-    return {name: (times[2 * k + 1] - times[2 * k]) / count for k, name in enumerate(operations)}
+    return {
+        name: (times[2 * k + 1] - times[2 * k] - 1) / count for k, name in enumerate(operations)
+    }
 
 
 def main() -> None:
