@@ -58,7 +58,7 @@ def test_two_crossbars_of_values(tmp_path):
     at_run_time(built, program).check(inputs, lengths=lengths, where=f"{seed}, as it was")
 
 
-@pytest.mark.filterwarnings("ignore:Initial value:SyntaxWarning")
+@pytest.mark.filterwarnings("ignore:Initial value:amaranth.hdl.SyntaxWarning")
 def test_kinds_of_cores_side_by_side(tmp_path):
     """Events, streams, crossbars; memories come through the host, over random contents."""
     program = random_program(11, (9, (8, 7), 10, 4))
