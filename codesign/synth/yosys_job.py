@@ -73,6 +73,19 @@ def _mapped(module: Any, before: dict[str, dict[str, Any]]) -> list[dict[str, An
     return rows
 
 
+def _rename_parts(ys: Any, module: Any) -> None:
+    """Renames wires "x[0]" beside a wire "x" of a flattened module (Amaranth has them for arrays).
+
+    abc9 names bits so, and puts its result back by name: it would take the wire for bit 0 of x and
+    stop ("GetSize(conn.first) == GetSize(conn.second)").
+    """
+    for wire in list(module.wires_.values()):
+        name = wire.name.str()
+        if name.endswith("]") and not wire.port_id:
+            plain = re.sub(r"[\[\]]", "_", name)
+            module.rename(wire, module.uniquify(ys.IdString(plain)))
+
+
 def main(job_path: str) -> None:
     """Synthesise what the job file says; write the netlist and the statistics it names."""
     from pyosys import libyosys as ys
@@ -95,6 +108,7 @@ def main(job_path: str) -> None:
     ]
     base = f"synth_ecp5 -top {top} {job['options']}"
     run(f"{base} -run begin:map_ram")
+    _rename_parts(ys, design.top_module())
     before = _memories(design.top_module())
     run(f"{base} -run map_ram:map_ffram")
     memories = _mapped(design.top_module(), before)
