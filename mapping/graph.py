@@ -14,7 +14,7 @@ import numpy as np
 
 from hdl.params.sc.attention import AttentionParams
 
-__all__ = ["Connection", "Graph", "InputLayer", "Layer", "Options"]
+__all__ = ["Connection", "Graph", "InputLayer", "Layer", "Options", "Product", "StateSpace"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,8 @@ class Options:
         (membrane -= threshold, same step), "delayed" (snnTorch: subtract in the next step).
     recurrent_delay : steps that a recurrent edge takes, >= 1.
     force : accept dt/tau > 0.5.
+    discretisation : of continuous state-space layers, "zoh", "bilinear" or "dirac"; None: what the
+        layer's own code does.
     """
 
     dt: float | None = None
@@ -37,6 +39,7 @@ class Options:
     reset: str = "v_reset"
     recurrent_delay: int = 1
     force: bool = False
+    discretisation: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,37 @@ class InputLayer:
     name: str
     size: int
     shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StateSpace:
+    """Dendrites that are a diagonal linear recurrence, already discrete. Arrays complex128.
+
+    With u [size] the weighted input of the step::
+
+        mix given:  x[n, i] = poles[n, i] * x[n, i] + u[n]
+                    drive[n] = sum over i of Re(mix[n, i] * x[n, i])                x new
+        mix None:   x[k] = poles[k] * x[k] + (u[2k] + j u[2k+1])           (size = 2 states)
+                    drive[2k], drive[2k+1] = Re x[k], Im x[k]
+        and real:   x[n] = poles[n] * x[n] + u[n], drive[n] = x[n]         (size = states)
+
+    An input gain b is folded into mix, a feed-through D is a state with pole 0 and mix D, the
+    factor 2 of conjugate pairs is inside mix. poles: [size, order] with mix, else [states];
+    |poles| < 1. real: all poles (and mix) have imaginary part 0.
+    """
+
+    poles: np.ndarray
+    mix: np.ndarray | None = None
+
+    @property
+    def real(self) -> bool:
+        mixed = self.mix is not None and bool(self.mix.imag.any())
+        return not (bool(self.poles.imag.any()) or mixed)
+
+
+@dataclass(frozen=True)
+class Product:
+    """Dendrites that multiply: drive[n] = left[n] * right[n], the inputs at these ports."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,7 +101,11 @@ class Layer:
     `kind`: the model's node kind: LIF, LI, IF, I, CubaLIF, CubaLI, Threshold, or Linear (a
     layer without neurons whose values leave the chip: membrane_decay 0, not spiking).
     `level`: longest feed-forward path from an input (inputs are 0).
-    `dendrites`: of an attention head (kind Attention) its parameters; x is then the head's answer
+    activation: what the layer's value is a function of its membrane: "" (the membrane itself), a
+    name of mapping/activations.py, or "layernorm" (over the whole layer, without gain and bias).
+    `dendrites`: a StateSpace or Product: x is then its drive (above), `bias` is added behind it,
+    kind is "SSM" or "Gate"; each input is one connection, the identity, from a layer (Gate: at port
+    "left" or "right"). Of an attention head (kind Attention) its parameters; x is then the head's answer
     to the spikes at its ports "query", "key" and "value" (mapping/attention.py), one connection
     each: the identity, from a layer of its own. None: x is the sum of the connections.
     """
@@ -86,7 +124,8 @@ class Layer:
     reset: str  # "set", "subtract", "delayed"
     reset_value: np.ndarray
     compare: str = ">"
-    dendrites: AttentionParams | None = None
+    activation: str = ""
+    dendrites: AttentionParams | StateSpace | Product | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,6 +153,7 @@ class Graph:
     nodes: one record per node of the source model for `inspect`:
         {"name", "kind", "shape", "status": "mapped"|"folded"|"unsupported", "reason"}.
     notes: what was repaired or assumed: {"node", "change", "effect"}.
+    readout: how the model reads its decision (mapping/program.py), None: by the quantiser's rule.
     """
 
     name: str
@@ -125,11 +165,13 @@ class Graph:
     nodes: tuple[dict[str, Any], ...] = ()
     edges: tuple[tuple[str, str], ...] = ()
     notes: tuple[dict[str, str], ...] = field(default=())
+    readout: str | None = None
 
     @property
     def random(self) -> frozenset[str]:
         """Layers whose spikes depend on draws: attention heads and all that listens to them."""
-        found = {layer.name for layer in self.layers if layer.dendrites is not None}
+        heads = (layer for layer in self.layers if isinstance(layer.dendrites, AttentionParams))
+        found = {layer.name for layer in heads}
         while True:
             new = {c.target for c in self.connections if c.source in found} - found
             if not new:

@@ -18,6 +18,11 @@ is told by its `dendrites`:
 - AttentionParams: the sum is the answer A (0 or 1) of an attention head, by the equations of
   `hdl/params/sc/attention.py`; neuron token * dim + d gets A[token, d]. It has three projections,
   one for each `port`, "query", "key" and "value": neuron n of the source sets bit n of that array.
+- Diagonal: the sum is read from a linear recurrence, by the equations of
+  `hdl/params/ssm/diagonal.py`, which also tell what stands in `arrays`. It has one projection, one
+  to one (row r has target r alone, weight 1, exponent 0): neuron n of the source feeds u[n].
+- Gate: the sum is a product, by the equations of `hdl/params/ssm/gate.py`. It has one projection
+  for each `port`, "left" and "right", one to one.
 
 The rest of the neuron equations then follows.
 
@@ -36,6 +41,8 @@ from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.neuron import FIELDS
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import Streams
+from hdl.params.ssm.diagonal import Diagonal
+from hdl.params.ssm.gate import Gate
 
 __all__ = ["VERSION", "Formats", "Input", "Population", "Program", "Projection"]
 
@@ -50,6 +57,7 @@ class Formats:
     current_bits: int = 0
     decay_bits: int = 12
     payload_bits: int = 0
+    table_bits: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +83,8 @@ class Population:
     `payload_scale`: real value of one unit of an emitted value (1.0 for spikes).
     `node`: the model's node that it came from; `kind`: that node's kind ("LIF", "LI", ...).
     `dendrites`: how it sums its input (see the module); None: exactly. `arrays`: int64, the data of
-    its devices, empty without a crossbar.
+    its devices or states; "table" [2**table_bits] what it emits, where its emission is read from a
+    table (Emit.TABLE); empty otherwise.
     """
 
     name: str
@@ -86,7 +95,7 @@ class Population:
     membrane_scale: np.ndarray
     payload_scale: float = 1.0
     node: str = ""
-    dendrites: Streams | AttentionParams | Crossbar | None = None
+    dendrites: Streams | AttentionParams | Crossbar | Diagonal | Gate | None = None
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -101,7 +110,8 @@ class Projection:
     Row r, targets `indices[indptr[r]:indptr[r+1]]` (ascending, distinct), integers `weights`
     shifted left by `exponent`. `weight_bits` 1: weights are -1 and +1, rows are full.
     `port`: into an attention population "query", "key" or "value", one to one (row r has target r
-    alone, weight 1, exponent 0) from spikes of as many neurons as it has; "" otherwise.
+    alone, weight 1, exponent 0) from spikes of as many neurons as it has; into a gate "left" or
+    "right", one to one; "" otherwise.
     """
 
     source: str

@@ -24,8 +24,9 @@ class Memory(IntEnum):
     POINTER = 2  #: [axon]
     PARAMETER = 3  #: one neuron's record [slot]
     ROUTE = 4  #: [slot * entries + k]
-    STATE = 5  #: one neuron's membrane, current [slot]; read only
+    STATE = 5  #: [slot] a neuron's membrane, current, sent; behind the slots the dendrites' states
     CONTROL = 6  #: control words of the dendrites; may be rewritten at any time
+    TABLE = 7  #: emissions [table << table_bits | index]
 
 
 class DendritesParams:
@@ -43,6 +44,15 @@ class DendritesParams:
     def items(self, slots: int, axons: int) -> dict[Memory, tuple[int, int]]:
         """Memories of the dendrites that can be written: (number of items, bits of an item)."""
         raise NotImplementedError
+
+    def state_items(self, slots: int) -> int:
+        """Items of Memory.STATE behind those of the slots: what the dendrites remember."""
+        return 0
+
+    @property
+    def item_bits(self) -> int:
+        """Most bits of such an item."""
+        return 0
 
     def update_cycles(self, slots: int) -> int:
         """Most cycles that an update of all slots takes."""

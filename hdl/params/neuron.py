@@ -26,21 +26,34 @@ update::
 
     NONE   nothing
     SPIKE  an event of value 1 if it spiked
-    VALUE  sat((membrane + half) >> value_shift, emission_bits), half = (1 << value_shift) >> 1,
-           as an event's value if it is not 0
     STATE  the membrane itself, always (outputs for the host)
+    VALUE, RELU, TABLE (and their DELTA forms) a value, with q = (membrane + half) >> value_shift,
+    half = (1 << value_shift) >> 1, E = emission_bits (DELTA: emission_bits - 1)::
 
-A test `v >= t` is stored as `v > t - 1`. A clear sets membrane, current and acc to 0.
+           VALUE  value = sat(q, E)
+           RELU   value = min(max(q, 0), 2**(E-1) - 1)
+           TABLE  value = table[sat(q, table_bits) + 2**(table_bits-1)], of the range's table
+
+           an event of that value if it is not 0; or, DELTA, if abs(value - sent) > threshold,
+           an event of value - sent, and then sent = value
+
+A test `v >= t` is stored as `v > t - 1`. A clear sets membrane, current, acc and sent to 0.
+DELTA sends changes (sigma-delta: Lava's `Sigma`/`Delta`, O'Connor & Welling, arXiv 1611.02024); its
+targets add them up: with current_decay 2**D and membrane_decay 0 the current is the weighted sum of
+the values themselves.
 The DELAYED reset is snnTorch's (`Leaky`, reset_delay=True): the neuron that was above threshold
 after the previous step subtracts before it adds.
 """
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 from hdl.params.dendrites import DendritesParams, Memory
 
-__all__ = ["FIELDS", "CoreParams", "Emit", "Range", "Reset", "bits_for"]
+__all__ = [
+    "FIELDS", "CoreParams", "Emit", "Range", "Reset", "bits_for", "sends_changes", "sends_value",
+]  # fmt: skip
 
 
 class Reset(IntEnum):
@@ -52,12 +65,27 @@ class Reset(IntEnum):
 
 
 class Emit(IntEnum):
-    """What a neuron sends after its update."""
+    """What a neuron sends after its update. Bits 0, 1 are 2 for values, see `sends_value`."""
 
     NONE = 0
     SPIKE = 1
     VALUE = 2
     STATE = 3
+    RELU = 2 | 1 << 2
+    TABLE = 2 | 2 << 2
+    DELTA = 2 | 1 << 4
+    RELU_DELTA = 2 | 1 << 2 | 1 << 4
+    TABLE_DELTA = 2 | 2 << 2 | 1 << 4
+
+
+def sends_value(emit: Any) -> Any:
+    """Whether values are sent; of an Emit, an array of them, or a signal."""
+    return (emit & 3) == Emit.VALUE
+
+
+def sends_changes(emit: Any) -> Any:
+    """Whether changes of values are sent (DELTA); of an Emit or an array of them."""
+    return (emit >> 4) == 1
 
 
 #: Per-neuron parameters in the order in which they are packed, lowest bits first.
@@ -116,6 +144,9 @@ class CoreParams:
     membrane_bits, current_bits, decay_bits, acc_bits : formats; current_bits 0 = no current.
     shared : fields that are constants: one for all slots, or a tuple with one for each range;
         the others stand in the parameter memory.
+    changes : some neurons send changes (DELTA): the core remembers what was sent.
+    table_bits : width of a table's index, 0 if no neuron's emission is read from a table.
+    tables : of each range the number of its table (any without one); empty if table_bits is 0.
     dendrites : what sums the input; None is the event-driven synapses that the parameters from
         `index` to `payload_bits` describe. With others these don't count, `lanes` and
         `update_lanes` are 1, and the ranges cover all slots at one level.
@@ -140,6 +171,9 @@ class CoreParams:
     decay_bits: int = 12
     acc_bits: int = 16
     shared: dict[str, int | tuple[int, ...]] = field(default_factory=dict)
+    changes: bool = False
+    table_bits: int = 0
+    tables: tuple[int, ...] = ()
     dendrites: DendritesParams | None = None
 
     def __post_init__(self) -> None:
@@ -160,6 +194,7 @@ class CoreParams:
             ("current_bits", 0, 32),
             ("decay_bits", 1, 16),
             ("acc_bits", 2, 40),
+            ("table_bits", 0, 12),
         ):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool):
@@ -202,6 +237,12 @@ class CoreParams:
                 )
         if not self.current_bits and "current_decay" not in self.shared:
             object.__setattr__(self, "shared", {**self.shared, "current_decay": 0})
+        if len(self.tables) != (len(self.ranges) if self.table_bits else 0):
+            raise ValueError(f"tables must be a number for each range, not {self.tables}")
+        if self.changes and self.emission_bits < 3:
+            raise ValueError(
+                f"emission_bits must be at least 3 for changes, not {self.emission_bits}"
+            )
         end = 0
         for r in self.ranges:
             if not end <= r.first < r.end <= self.state_words or not 0 <= r.level < self.levels:
@@ -230,6 +271,9 @@ class CoreParams:
     def items(self) -> dict[Memory, tuple[int, int]]:
         """Memories of the core that can be written: (number of items, bits of an item)."""
         parameters = {Memory.PARAMETER: (self.slots, self.record_bits)}
+        if self.table_bits:
+            entries = (max(self.tables) + 1) << self.table_bits
+            parameters[Memory.TABLE] = entries, self.emission_bits
         if self.dendrites is not None:
             return self.dendrites.items(self.slots, self.axons) | parameters
         return {
@@ -256,8 +300,24 @@ class CoreParams:
 
     @property
     def state_bits(self) -> int:
-        """Bits of one neuron's state: membrane, then current."""
+        """Bits of one neuron's state between steps: membrane, then current."""
         return self.membrane_bits + self.current_bits
+
+    @property
+    def sent_bits(self) -> int:
+        """Bits of what a neuron sent last, 0 unless some send changes."""
+        return self.emission_bits - 1 if self.changes else 0
+
+    @property
+    def state_items(self) -> int:
+        """Items of Memory.STATE: the slots, then the dendrites' states."""
+        return self.slots + (self.dendrites.state_items(self.slots) if self.dendrites else 0)
+
+    @property
+    def probe_bits(self) -> int:
+        """Bits of an item of Memory.STATE: membrane, current, sent, or a state of the dendrites."""
+        own = self.state_bits + self.sent_bits
+        return max(own, self.dendrites.item_bits if self.dendrites else 0)
 
     @property
     def index_bits(self) -> int:
@@ -301,7 +361,7 @@ class CoreParams:
             "shift": 4,
             "value_shift": 5,
             "reset": 2,
-            "emit": 2,
+            "emit": 5,
         }[name]
 
     @property
