@@ -105,8 +105,8 @@ class Layer:
     name of mapping/activations.py, or "layernorm" (over the whole layer, without gain and bias).
     `dendrites`: a StateSpace or Product: x is then its drive (above), `bias` is added behind it,
     kind is "SSM" or "Gate"; each input is one connection, the identity, from a layer (Gate: at port
-    "left" or "right"). Of an attention head (kind Attention) its parameters; x is then the head's answer
-    to the spikes at its ports "query", "key" and "value" (mapping/attention.py), one connection
+    "left" or "right"). Of an attention head (kind Attention) its parameters; x is then the head's
+    answer to the spikes at its ports "query", "key" and "value" (mapping/attention.py), one connection
     each: the identity, from a layer of its own. None: x is the sum of the connections.
     """
 
