@@ -106,8 +106,8 @@ class Layer:
     `dendrites`: a StateSpace or Product: x is then its drive (above), `bias` is added behind it,
     kind is "SSM" or "Gate"; each input is one connection, the identity, from a layer (Gate: at port
     "left" or "right"). Of an attention head (kind Attention) its parameters; x is then the head's
-    answer to the spikes at its ports "query", "key" and "value" (mapping/attention.py), one connection
-    each: the identity, from a layer of its own. None: x is the sum of the connections.
+    answer to the spikes at its ports "query", "key" and "value" (mapping/attention.py), one
+    connection each: the identity, from a layer of its own. None: x is the sum of the connections.
     """
 
     name: str
