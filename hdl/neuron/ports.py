@@ -73,7 +73,7 @@ def dendrites_signature(p: CoreParams, config: ConfigPort) -> wiring.Signature:
     i : events. Taken only while `run`.
     run : level, events may be taken.
     busy : level, an event that was taken is not yet stored or added.
-    config : writes the dendrites' memories.
+    config : writes the dendrites' memories, and their states.
     start : for one cycle, an update of the neurons begins: all sums are taken, in slot order, from
         2 cycles later on. Not while `run`.
     clear : for one cycle, all state begins to be cleared: inputs are forgotten. Sums are taken as
@@ -84,8 +84,15 @@ def dendrites_signature(p: CoreParams, config: ConfigPort) -> wiring.Signature:
     sums : these sums, 2 cycles later. Taken sums are forgotten.
     lead : only if the dendrites `decide`: of the neuron whose sum is taken next. There 7 cycles
         after `start`, or 7 cycles after the sum before it was taken, until its own sum is taken.
+    probe_index, probe : only if the dendrites have states (`state_items`): that state, 2 cycles
+        later, while neither an update nor a clear goes on. Configuration writes them: item
+        slots + k of Memory.STATE is state k.
     """
     decides = p.dendrites is not None and p.dendrites.decides
+    states = p.dendrites.state_items(p.slots) if p.dendrites is not None else 0
+    probe = {}
+    if states and p.dendrites is not None:
+        probe = {"probe_index": In(bits_for(states)), "probe": Out(p.dendrites.item_bits)}
     return wiring.Signature(
         {
             "i": In(stream.Signature(event_layout(p))),
@@ -101,4 +108,5 @@ def dendrites_signature(p: CoreParams, config: ConfigPort) -> wiring.Signature:
             "sums": Out(data.ArrayLayout(signed(p.acc_bits), p.update_lanes)),
         }
         | ({"lead": In(lead_layout(p))} if decides else {})
+        | probe
     )
