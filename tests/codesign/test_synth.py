@@ -1,6 +1,9 @@
 """Synthesis: tiny Amaranth designs through Yosys, nextpnr and ecppack, for real."""
 
+import ast
 import json
+import subprocess
+import sys
 from importlib import util
 
 import pytest
@@ -415,3 +418,24 @@ def test_long_work_is_never_silent(monkeypatch):
     with heartbeat("work", said.append):
         time.sleep(0.2)
     assert said[:2] == ["work", "work, 0 s"]
+
+
+def test_a_wire_that_is_named_like_a_bit_of_another_gets_another_name(place):
+    """abc9 names bits so and puts its result back by name: it stopped at crossbar fabrics."""
+    path = place / "parts.v"
+    path.write_text(
+        "module parts(input [1:0] a, input [2:0] b, output [1:0] y);\n"
+        "(* keep *) wire [1:0] x = a + 1;\n(* keep *) wire [2:0] \\x[0] = b + 1;\n"
+        "(* keep *) wire x_0_ = b[0];\nassign y = x ^ \\x[0] [2:1];\nendmodule\n"
+    )
+    code = (
+        "from pyosys import libyosys as ys\nfrom codesign.synth.yosys_job import _rename_parts\n"
+        f"d = ys.Design()\nys.run_pass('read_verilog {path}', d)\nm = d.top_module()\n"
+        "names = lambda: sorted(w.name.str() for w in m.wires_.values() if w.name.str()[0] == '\\\\')\n"
+        "before = names()\n_rename_parts(ys, m)\nprint(before, names(), sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, after = (ast.literal_eval(line) for line in done.stdout.splitlines()[-2:])
+    assert before == sorted(["\\a", "\\b", "\\y", "\\x", "\\x[0]", "\\x_0_"])
+    assert len(after) == 6 and {"\\a", "\\b", "\\y", "\\x", "\\x_0_"} < set(after)
+    assert not any("[" in name for name in after)
