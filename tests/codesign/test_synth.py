@@ -431,11 +431,13 @@ def test_a_wire_that_is_named_like_a_bit_of_another_gets_another_name(place):
     code = (
         "from pyosys import libyosys as ys\nfrom codesign.synth.yosys_job import _rename_parts\n"
         f"d = ys.Design()\nys.run_pass('read_verilog {path}', d)\nm = d.top_module()\n"
-        "names = lambda: sorted(w.name.str() for w in m.wires_.values() if w.name.str()[0] == '\\\\')\n"
+        "def names():\n"
+        "    return sorted(n for w in m.wires_.values() if (n := w.name.str())[0] == chr(92))\n"
         "before = names()\n_rename_parts(ys, m)\nprint(before, names(), sep='\\n')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     before, after = (ast.literal_eval(line) for line in done.stdout.splitlines()[-2:])
     assert before == sorted(["\\a", "\\b", "\\y", "\\x", "\\x[0]", "\\x_0_"])
-    assert len(after) == 6 and {"\\a", "\\b", "\\y", "\\x", "\\x_0_"} < set(after)
+    assert len(after) == 6
+    assert {"\\a", "\\b", "\\y", "\\x", "\\x_0_"} < set(after)
     assert not any("[" in name for name in after)
