@@ -31,7 +31,10 @@ class Evaluation:
     included; must be 0. decision_agreement : share of samples that float and golden model decide
     alike; float_agreement : that two runs of a float model with random draws decide alike.
     spike_agreement : per spiking layer without random draws, spikes that float and golden model
-    both have over those that either has. saturations : sums clamped to their range, by population.
+    both have over those that either has. sqnr_db : per layer of values, signal (float model) over
+    error (golden model against it); None if there is no error. activity : by population, the share
+    of its neurons that send something in a step. state_updates_per_sample : of states of diagonal
+    recurrences. saturations : sums clamped to their range, by population.
     confusion : [label][decision] counts of the golden model. clock_mhz : of `latency_us`.
     streams : by stochastic layer {"length", "mean"}: the bits of a stream, and how many of them
     a sum took in the mean, which early termination shortens. stream_curve : the same data at all
@@ -57,7 +60,10 @@ class Evaluation:
     decision_agreement: float | None = None
     float_agreement: float | None = None
     spike_agreement: dict[str, float] = field(default_factory=dict)
+    sqnr_db: dict[str, float | None] = field(default_factory=dict)
     spikes_by_population: dict[str, float] = field(default_factory=dict)
+    activity: dict[str, float] = field(default_factory=dict)
+    state_updates_per_sample: float = 0.0
     saturations: dict[str, int] = field(default_factory=dict)
     confusion: list[list[int]] | None = None
     streams: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -161,6 +167,9 @@ def evaluate(
         decision_agreement=run.agreement(),
         float_agreement=run.agreement("float again"),
         spike_agreement=run.spike_agreement(),
+        sqnr_db=run.fidelity.sqnr_db(),
+        activity=run.activity(),
+        state_updates_per_sample=run.state_updates(),
         spikes_by_population={name: run.mean(count) for name, count in run.events.items()},
         saturations=run.saturations,
         confusion=run.confusion(),
@@ -196,6 +205,7 @@ def _add(artefact: Artefact, result: Evaluation, drawn: dict[str, Any]) -> None:
     layers = [dict(row) for row in artefact.report.get("quantisation", [])]
     for row in layers:
         row["spike_agreement"] = result.spike_agreement.get(row["node"])
+        row["sqnr_db"] = result.sqnr_db.get(row["node"])
         row["accuracy"] = result.accuracy["golden"] if row["node"] in program.outputs else None
     sections: dict[str, Any] = {
         "evaluation": result.to_json(), "quantisation": layers, "raster": drawn,

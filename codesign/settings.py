@@ -103,9 +103,11 @@ def _check(settings: Settings, where: str) -> None:
         ("compare", o.compare, (">", ">=")),
         ("reset", o.reset, ("v_reset", "zero", "subtract", "delayed")),
         ("index", t.index, ("auto", "none", "word", "lane")),
+        ("discretisation", o.discretisation, (None, "zoh", "bilinear", "dirac")),
     ):
         if value not in choices:
-            problems.append(f"{where}: {name} must be one of {', '.join(choices)}, not {value!r}")
+            named = ", ".join(choice for choice in choices if choice)
+            problems.append(f"{where}: {name} must be one of {named}, not {value!r}")
     if o.dt is not None and not (
         isinstance(o.dt, int | float) and not isinstance(o.dt, bool) and 0 < o.dt < float("inf")
     ):
@@ -113,7 +115,7 @@ def _check(settings: Settings, where: str) -> None:
     whole = {"recurrent_delay": o.recurrent_delay, "lanes": t.lanes}
     optional = (
         "cores", "update_lanes", "neurons", "synapse_bits", "axons", "routes", "width", "height",
-        "stream_lanes",
+        "stream_lanes", "state_lanes",
     )  # fmt: skip
     whole |= {n: getattr(t, n) for n in (*optional, "interval") if getattr(t, n) is not None}
     for name, number in whole.items():

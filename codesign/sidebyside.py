@@ -10,8 +10,10 @@ import numpy as np
 
 from codesign.activity import chunks, observed
 from codesign.artefact import Artefact
+from codesign.fidelity import Fidelity, real_values
 from codesign.simulate import decisions, samples_of
 from hdl.params.sc.dense import Streams
+from hdl.params.ssm.diagonal import Diagonal
 
 if TYPE_CHECKING:
     from mapping.program import Program
@@ -35,6 +37,7 @@ class Models:
         self.input_events = self.operations = self.updates = 0
         self.saturations = dict.fromkeys(self.events, 0)
         self.stream_bits: dict[str, int] = {}
+        self.fidelity = Fidelity()
         self.both, self.either = dict.fromkeys(self.events, 0), dict.fromkeys(self.events, 0)
 
     def golden_and_float(self, with_float: bool, progress: Any) -> None:
@@ -71,16 +74,40 @@ class Models:
                 if drawn & set(graph.outputs):
                     again = simulate(graph, shown, keep=graph.outputs, seed=1)
                     parts["float again"].append(np.pad(again.outputs, short))
-                for name, spikes in real.layers.items():
-                    if spikes.dtype == np.bool_ and name in places and name not in drawn:
-                        mine = ran.outputs[:, : spikes.shape[1], places[name]] != 0
-                        self.both[name] += int(np.count_nonzero(mine & spikes))
-                        self.either[name] += int(np.count_nonzero(mine | spikes))
+                for name, values in real.layers.items():
+                    if name in places and name not in drawn:
+                        mine = ran.outputs[:, : values.shape[1], places[name]]
+                        self._compare(name, mine, values, lengths[part])
             count(part.stop, stimulus.samples)
         for name, arrays in parts.items():
             if arrays:
                 self.outputs[name] = np.concatenate(arrays)
                 self.decided[name] = decisions(self.program, self.outputs[name], lengths)
+
+    def _compare(self, name: str, sent: np.ndarray, real: np.ndarray, lengths: np.ndarray) -> None:
+        """Counts what a layer [samples, steps, size] did in both models."""
+        if real.dtype == np.bool_:
+            mine = sent != 0
+            self.both[name] += int(np.count_nonzero(mine & real))
+            self.either[name] += int(np.count_nonzero(mine | real))
+        elif (values := real_values(self.program.population(name), sent)) is not None:
+            valid = np.arange(real.shape[1]) < lengths[:, None]
+            self.fidelity.add(name, values, real, valid)
+
+    def state_updates(self) -> float:
+        """Updates of states of diagonal recurrences, per sample."""
+        states = sum(
+            p.dendrites.states(p.size)
+            for p in self.program.populations
+            if isinstance(p.dendrites, Diagonal)
+        )
+        return self.mean(states * int(self.stimulus.lengths.sum()))
+
+    def activity(self) -> dict[str, float]:
+        """By population, the share of its neurons that sent something in a step."""
+        steps = max(int(self.stimulus.lengths.sum()), 1)
+        sizes = {p.name: p.size for p in self.program.populations}
+        return {name: count / (steps * sizes[name]) for name, count in self.events.items()}
 
     def mean(self, total: int) -> float:
         """Per sample."""

@@ -22,6 +22,9 @@ Dt = Annotated[float | None, typer.Option(help="Seconds in a step (NIR stores no
 Scheme = Annotated[str | None, typer.Option(help="Integration: euler or exponential.")]
 Reset = Annotated[str | None, typer.Option(help="v_reset, zero, subtract or delayed (snnTorch).")]
 Compare = Annotated[str | None, typer.Option(help="Membrane against threshold: '>' or '>='.")]
+Discretisation = Annotated[
+    str | None, typer.Option(help="Of continuous state spaces: zoh, bilinear or dirac.")
+]
 Delay = Annotated[int | None, typer.Option(help="Steps that a recurrent edge takes.")]
 Force = Annotated[bool | None, typer.Option("--force", help="Accept dt / tau above 0.5.")]
 Config = Annotated[
@@ -54,6 +57,7 @@ def inspect(
     reset: Reset = None,
     compare: Compare = None,
     recurrent_delay: Delay = None,
+    discretisation: Discretisation = None,
     force: Force = None,
     config: Config = None,
     json: Json = False,
@@ -71,7 +75,7 @@ def inspect(
 
         given = {
             "dt": dt, "scheme": scheme, "reset": reset, "compare": compare,
-            "recurrent_delay": recurrent_delay, "force": force,
+            "recurrent_delay": recurrent_delay, "discretisation": discretisation, "force": force,
         }  # fmt: skip
         settings = _settings(terminal, model, config, given)
         work(f"reading {model}")
@@ -106,6 +110,7 @@ def compile_(
     reset: Reset = None,
     compare: Compare = None,
     recurrent_delay: Delay = None,
+    discretisation: Discretisation = None,
     force: Force = None,
     weight_bits: Annotated[str | None, typer.Option(help="1 to 16, ternary or binary.")] = None,
     scale: Annotated[str | None, typer.Option(help="A weight scale per layer or neuron.")] = None,
@@ -116,13 +121,29 @@ def compile_(
     current_bits: Annotated[int | None, typer.Option(help="Width of currents.")] = None,
     payload_bits: Annotated[int | None, typer.Option(help="Width of graded values.")] = None,
     fraction_bits: Annotated[int | None, typer.Option(help="Membrane bits below weights.")] = None,
+    state_bits: Annotated[int | None, typer.Option(help="Width of state-space states.")] = None,
+    pole_bits: Annotated[int | None, typer.Option(help="Fraction bits of their poles.")] = None,
+    rounding: Annotated[
+        str | None, typer.Option(help="Of their recurrence: nearest or stochastic.")
+    ] = None,
+    delta: Annotated[
+        float | None,
+        typer.Option(help="Values travel when they change by more than this share of the largest."),
+    ] = None,
+    table_bits: Annotated[int | None, typer.Option(help="Index width of activations.")] = None,
+    activation: Annotated[
+        str | None, typer.Option(help="Instead of the model's: relu; as tables if not given.")
+    ] = None,
     graded: Annotated[
         bool | None, typer.Option("--graded/--no-graded", help="Inputs are real values or spikes.")
     ] = None,
     readout: Annotated[str | None, typer.Option(help="count, last, max, mean or none.")] = None,
     engine: Annotated[
         str | None,
-        typer.Option(help="Sums by event (exact), stochastic (bit-streams) or crossbar (devices)."),
+        typer.Option(
+            help="Sums by event (exact), stochastic (bit-streams) or crossbar (devices); "
+            "ssm: LI neurons as state spaces."
+        ),
     ] = None,
     stream_length: Annotated[int | None, typer.Option(help="Bits of a stream, 2**k.")] = None,
     generator: Annotated[str | None, typer.Option(help="Of streams: sobol or lfsr.")] = None,
@@ -158,6 +179,9 @@ def compile_(
         float | None, typer.Option(help="Of program-and-verify, in standard deviations of a read.")
     ] = None,
     device_seed: Annotated[int | None, typer.Option(help="Of all noise of devices.")] = None,
+    state_lanes: Annotated[
+        int | None, typer.Option(help="States per cycle of a state-space core, 2**k.")
+    ] = None,
     cores: Annotated[int | None, typer.Option(help="Cores; one of each kind if not given.")] = None,
     lanes: Annotated[int | None, typer.Option(help="Synapses per cycle of a core.")] = None,
     update_lanes: Annotated[int | None, typer.Option(help="Neurons updated per cycle.")] = None,
@@ -183,10 +207,13 @@ def compile_(
     """
     given = {
         "board": target, "dt": dt, "scheme": scheme, "reset": reset, "compare": compare,
-        "recurrent_delay": recurrent_delay, "force": force, "weight_bits": _width(weight_bits),
+        "recurrent_delay": recurrent_delay, "discretisation": discretisation, "force": force,
+        "weight_bits": _width(weight_bits),
         "scale": scale, "clip": clip, "decay": decay, "decay_bits": decay_bits,
         "membrane_bits": membrane_bits, "current_bits": current_bits,
         "payload_bits": payload_bits, "fraction_bits": fraction_bits, "graded": graded,
+        "state_bits": state_bits, "pole_bits": pole_bits, "rounding": rounding, "delta": delta,
+        "table_bits": table_bits, "activation": activation, "state_lanes": state_lanes,
         "readout": readout, "engine": engine, "stream_length": stream_length,
         "generator": generator, "generators": generators, "tolerance": tolerance,
         "margin": margin, "first_length": first_length, "stream_lanes": stream_lanes,

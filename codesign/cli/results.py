@@ -69,6 +69,10 @@ def evaluation(found: Evaluation) -> list[Any]:
         rows.append(("two float runs (random draws) decide alike", f"{found.float_agreement:.2%}"))
     for name, value in found.spike_agreement.items():
         rows.append((f"spikes in common, {name}", f"{value:.2%}"))
+    for name, db in found.sqnr_db.items():
+        sent = found.activity.get(name, 0.0)
+        active = f"; {sent:.1%} of its neurons send in a step" if sent else ""
+        rows.append((f"SQNR, {name}", ("exact" if db is None else f"{db:.1f} dB") + active))
     rows += [
         ("RTL against golden, words that differ", found.mismatches),
         ("samples", found.samples),
@@ -78,6 +82,8 @@ def evaluation(found: Evaluation) -> list[Any]:
         ("cycles per sample", found.cycles_per_sample),
         ("cycles per step", found.cycles_per_step),
     ]
+    if found.state_updates_per_sample:
+        rows.append(("state updates per sample", found.state_updates_per_sample))
     if found.latency_us is not None:
         clock = f"at {found.clock_mhz:g} MHz, {found.clock_source}"
         rows.append(("latency", f"{found.latency_us:.4g} us a sample ({clock})"))
