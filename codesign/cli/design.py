@@ -13,10 +13,11 @@ from hdl.params.errors import UserError
 if TYPE_CHECKING:
     from codesign.settings import Settings
 
-__all__ = ["register"]
+__all__ = ["Config", "Model", "register", "settings_for"]
 
 Model = Annotated[
-    Path, typer.Argument(help="The model: a .nir file, or a .pt of torch.", show_default=False)
+    Path,
+    typer.Argument(help="The model: a .nir file, a .pt of torch, or a .npz.", show_default=False),
 ]
 Dt = Annotated[float | None, typer.Option(help="Seconds in a step (NIR stores none).")]
 Scheme = Annotated[str | None, typer.Option(help="Integration: euler or exponential.")]
@@ -38,7 +39,7 @@ def _width(text: str | None) -> int | str | None:
     return int(text) if text is not None and text.lstrip("-").isdigit() else text
 
 
-def _settings(
+def settings_for(
     terminal: Terminal, model: Path, config: Path | None, given: dict[str, Any]
 ) -> Settings:
     """Defaults, the settings file, the command line."""
@@ -77,7 +78,7 @@ def inspect(
             "dt": dt, "scheme": scheme, "reset": reset, "compare": compare,
             "recurrent_delay": recurrent_delay, "discretisation": discretisation, "force": force,
         }  # fmt: skip
-        settings = _settings(terminal, model, config, given)
+        settings = settings_for(terminal, model, config, given)
         work(f"reading {model}")
         found = inspect_model(model, settings.options)
     terminal.result(found.to_json())
@@ -233,7 +234,7 @@ def compile_(
         from codesign.settings import assigned
 
         given = assigned(settings) | {k: v for k, v in given.items() if v is not None}
-        artefact = compile_model(model, out, _settings(terminal, model, config, given),
+        artefact = compile_model(model, out, settings_for(terminal, model, config, given),
                                  progress=work)  # fmt: skip
     report = artefact.report
     terminal.result({"directory": str(out), "target": artefact.settings.board, **report})
