@@ -5,20 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.crossbar.dendrites import Crossbar
-from hdl.params.neuron import Emit
 from hdl.params.sc.attention import PORTS, AttentionParams
 from hdl.params.sc.dense import Streams
+from hdl.params.ssm.diagonal import Diagonal
+from hdl.params.ssm.gate import OPERANDS, Gate
+from mapping.changes import sends_values
 from mapping.program import Population, Program, Projection
 
 __all__ = ["crossbar_sources", "dendrite_problems", "sends_values"]
 
-
-def sends_values(program: Program, name: str) -> bool:
-    """Whether an input is graded, or a population emits values."""
-    for i in program.inputs:
-        if i.name == name:
-            return i.graded
-    return bool((program.population(name).fields["emit"] == Emit.VALUE).any())
+Data = dict[str, tuple[tuple[int, ...], int, int]]
 
 
 def _streams(program: Program, into: list[Projection], streams: Streams) -> list[str]:
@@ -63,20 +59,73 @@ def _attention(
 ) -> list[str]:
     if p.size != head.size:
         return [f"size must be tokens * dim of its attention head, {head.size}, not {p.size}"]
+    return _ports(p, into, PORTS) + [
+        f"{q.source} sends values; an attention head takes spikes"
+        for q in into
+        if sends_values(program, q.source)
+    ]
+
+
+def _ports(p: Population, into: list[Projection], ports: tuple[str, ...]) -> list[str]:
+    """Problems of dendrites that take one source a neuron at each of these ports."""
     found = []
-    ports = sorted(q.port for q in into)
-    if ports != sorted(PORTS):
-        shown = ", ".join(repr(port) for port in ports) or "none"
+    given = sorted(q.port for q in into)
+    if given != sorted(ports):
+        shown = ", ".join(repr(port) for port in given) or "none"
         found.append(
-            f"it needs one projection into each port, {', '.join(PORTS)}, and no other, not {shown}"
+            f"it needs one projection into each port, {', '.join(ports)}, and no other, not {shown}"
+            if ports != ("",)
+            else f"it needs one projection, without a port, not {shown}"
         )
-    for q in into:
-        if not _one_to_one(q, p.size):
+    return found + [
+        f"the projection from {q.source} must be one to one, {p.size} weights of 1"
+        for q in into
+        if not _one_to_one(q, p.size)
+    ]
+
+
+def _values(program: Program, into: list[Projection], d: Diagonal | Gate) -> list[str]:
+    """Problems of sources that send more than value_bits hold. Changes add up to one bit less."""
+    bits = program.formats.payload_bits - d.held
+    return [
+        f"{q.source} sends values of {bits} bits, more than value_bits, {d.value_bits}"
+        for q in into
+        if d.value_bits < bits and sends_values(program, q.source)
+    ]
+
+
+def _gate(program: Program, p: Population, into: list[Projection], gate: Gate) -> list[str]:
+    return _ports(p, into, OPERANDS) + _values(program, into, gate)
+
+
+def _diagonal(program: Program, p: Population, into: list[Projection], d: Diagonal) -> list[str]:
+    found = _ports(p, into, ("",)) + _values(program, into, d)
+    if p.size % d.neurons:
+        return [*found, f"size must be even where neurons are parts of a state, not {p.size}"]
+    found += (wrong := _data(p, d.data(p.size)))
+    if not wrong:
+        square, one = (p.arrays["pole"] ** 2).sum(axis=1), 4**d.pole_bits
+        if (bad := np.flatnonzero(square >= one)).size:
+            pole = ", ".join(str(part) for part in p.arrays["pole"][bad[0]])
             found.append(
-                f"the projection from {q.source} must be one to one, {p.size} weights of 1"
+                f"the pole of state {bad[0]}, {pole}, must be of magnitude below "
+                f"{1 << d.pole_bits}, that is 1"
             )
-        if sends_values(program, q.source):
-            found.append(f"{q.source} sends values; an attention head takes spikes")
+    return found
+
+
+def _data(p: Population, wanted: Data) -> list[str]:
+    """Problems of names, types, shapes and ranges of a population's arrays."""
+    given = [name for name in p.arrays if name != "table"]
+    if set(given) != set(wanted):
+        return [f"arrays must be {', '.join(wanted)}, not {', '.join(given) or 'none'}"]
+    found = []
+    for name, (shape, low, high) in wanted.items():
+        value = p.arrays[name]
+        if value.dtype != np.int64 or value.shape != shape:
+            found.append(f"{name} must be int64 {shape}, not {value.dtype} {value.shape}")
+        elif value.size and not low <= value.min() <= value.max() <= high:
+            found.append(f"{name} must be in {low}..{high}")
     return found
 
 
@@ -102,18 +151,10 @@ def _crossbar(
                 f"{q.source} sends values of {payload} bits, its crossbar takes magnitudes of "
                 f"{crossbar.value_bits}"
             )
-    wanted = crossbar.data(p.size, crossbar_sources(program, p.name))
-    if set(p.arrays) != set(wanted):
-        return [*found, f"arrays must be {', '.join(wanted)}, not {', '.join(p.arrays) or 'none'}"]
-    for name, (shape, low, high) in wanted.items():
-        value = p.arrays[name]
-        if value.dtype != np.int64 or value.shape != shape:
-            found.append(f"{name} must be int64 {shape}, not {value.dtype} {value.shape}")
-        elif value.size and not low <= value.min() <= value.max() <= high:
-            found.append(f"{name} must be in {low}..{high}")
-        elif name == "column" and (np.diff(np.sort(value, axis=1), axis=1) == 0).any():
-            found.append("column must name each physical column of a block once")
-    return found
+    wrong = _data(p, crossbar.data(p.size, crossbar_sources(program, p.name)))
+    if not wrong and (np.diff(np.sort(p.arrays["column"], axis=1), axis=1) == 0).any():
+        wrong.append("column must name each physical column of a block once")
+    return found + wrong
 
 
 def dendrite_problems(program: Program) -> list[str]:
@@ -121,21 +162,25 @@ def dendrite_problems(program: Program) -> list[str]:
     found = []
     for p in program.populations:
         into = [q for q in program.projections if q.target == p.name]
-        texts = []
+        texts: list[str] = []
         if isinstance(p.dendrites, AttentionParams):
             texts = _attention(program, p, into, p.dendrites)
+        elif isinstance(p.dendrites, Diagonal):
+            texts = _diagonal(program, p, into, p.dendrites)
+        elif isinstance(p.dendrites, Gate):
+            texts = _gate(program, p, into, p.dendrites)
         else:
             if isinstance(p.dendrites, Crossbar):
                 texts = _crossbar(program, p, into, p.dendrites)
             elif p.dendrites is not None:
                 texts = _streams(program, into, p.dendrites)
-            if p.arrays and not isinstance(p.dendrites, Crossbar):
-                texts.append("has arrays, which only a crossbar has")
             texts += [
                 f"the projection from {q.source} names port {q.port!r}, "
-                "which only an attention head has"
+                "which only an attention head or a gate has"
                 for q in into
                 if q.port
             ]
+        if not isinstance(p.dendrites, Crossbar | Diagonal) and set(p.arrays) - {"table"}:
+            texts.append("has arrays, which only crossbars and states have")
         found += [f"{p.name}: {text}" for text in texts]
     return found

@@ -8,13 +8,18 @@ from typing import Any
 from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import Streams
+from hdl.params.ssm.diagonal import Diagonal
+from hdl.params.ssm.gate import Gate
 
 __all__ = ["DENDRITES", "FORMATS", "INPUT", "POPULATION", "PROJECTION", "document_problems"]
 
 Keys = dict[str, type | tuple[type, ...]]
 
 #: "kind" of a population's dendrites.
-DENDRITES = {"streams": Streams, "attention": AttentionParams, "crossbar": Crossbar}
+DENDRITES = {
+    "streams": Streams, "attention": AttentionParams, "crossbar": Crossbar, "diagonal": Diagonal,
+    "gate": Gate,
+}  # fmt: skip
 
 DOCUMENT: Keys = {
     "schema": str, "version": int, "name": str, "formats": dict, "inputs": list,
@@ -34,7 +39,11 @@ PROJECTION: Keys = {
 }  # fmt: skip
 #: Keys that stand only where they say something.
 OPTIONAL_DENDRITES = ("margin",)
-OPTIONAL: dict[str, Keys] = {"populations": {"dendrites": dict}, "projections": {"port": str}}
+OPTIONAL: dict[str, Keys] = {
+    "formats": {"table_bits": int},
+    "populations": {"dendrites": dict, "table": bool},
+    "projections": {"port": str},
+}
 
 
 def _keys(
@@ -84,7 +93,7 @@ def document_problems(document: dict[str, Any]) -> list[str]:
     found: list[str] = []
     if not _keys("program.json", document, DOCUMENT, found):
         return found
-    _keys("formats", document["formats"], FORMATS, found)
+    _keys("formats", document["formats"], FORMATS, found, OPTIONAL["formats"])
     for what, keys in (
         ("inputs", INPUT),
         ("populations", POPULATION),

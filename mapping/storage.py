@@ -1,10 +1,10 @@
 """A Program on disk: program.json and arrays.npz in one directory.
 
-The JSON holds everything but arrays, with sorted keys and the SHA-256 of arrays.npz; "dendrites"
-of a population, their "margin" and "port" of a projection stand there only where they are set. The
-arrays are named by position ("population.0.bias", "projection.2.weights"), stored uncompressed
-with a fixed time stamp and in the narrowest signed integers that hold them: same Program, same
-bytes.
+The JSON holds everything but arrays, with sorted keys and the SHA-256 of arrays.npz; "table_bits",
+"dendrites" of a population, their "margin", that it has a "table", and "port" of a projection stand
+there only where they are set. The arrays are named by position ("population.0.bias",
+"projection.2.weights"), stored uncompressed with a fixed time stamp and in the narrowest signed
+integers that hold them: same Program, same bytes.
 Loading takes nothing on trust: keys, types, shapes, member sizes and every rule of the Program
 are checked before use, pickles are refused, and all problems come in one error.
 """
@@ -26,6 +26,7 @@ import numpy as np
 from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.errors import UserError
 from hdl.params.neuron import FIELDS
+from hdl.params.ssm.diagonal import Diagonal
 from mapping.program import VERSION, Formats, Input, Population, Program, Projection
 from mapping.schema import DENDRITES, FORMATS, INPUT, POPULATION, PROJECTION, document_problems
 from mapping.validate import problems
@@ -51,7 +52,14 @@ def _population(population: Population) -> dict[str, Any]:
         document["dendrites"] = {"kind": kind, **dataclasses.asdict(dendrites)}
         if document["dendrites"].get("margin") == -1:
             del document["dendrites"]["margin"]
+    if "table" in population.arrays:
+        document["table"] = True
     return document
+
+
+def _formats(formats: Formats) -> dict[str, int]:
+    table = {"table_bits": formats.table_bits} if formats.table_bits else {}
+    return _pick(formats, FORMATS) | table
 
 
 def _projection(projection: Projection) -> dict[str, Any]:
@@ -106,7 +114,7 @@ def _encode(program: Program) -> tuple[bytes, bytes]:
     document = {
         "schema": SCHEMA,
         "version": VERSION,
-        "formats": _pick(program.formats, FORMATS),
+        "formats": _formats(program.formats),
         "inputs": [_pick(i, INPUT) for i in program.inputs],
         "populations": [_population(p) for p in program.populations],
         "projections": [_projection(q) for q in program.projections],
@@ -222,16 +230,22 @@ def _dendrites(population: dict[str, Any]) -> Any:
 
 
 def _shapes(document: dict[str, Any]) -> list[dict[str, tuple[int, ...]]]:
-    """Names and shapes of the arrays of each population's devices."""
+    """Names and shapes of each population's arrays."""
     size = {thing["name"]: thing["size"] for key in ("inputs", "populations")
             for thing in document[key]}  # fmt: skip
     shapes: list[dict[str, tuple[int, ...]]] = []
     for p in document["populations"]:
         d = _dendrites(p)
         into = [q["source"] for q in document["projections"] if q["target"] == p["name"]]
-        data = d.data(p["size"], sum(size.get(name, 0) for name in into)) if (
-            isinstance(d, Crossbar)) else {}  # fmt: skip
-        shapes.append({name: shape for name, (shape, _, _) in data.items()})
+        data: dict[str, tuple[tuple[int, ...], int, int]] = {}
+        if isinstance(d, Crossbar):
+            data = d.data(p["size"], sum(size.get(name, 0) for name in into))
+        elif isinstance(d, Diagonal):
+            data = d.data(p["size"])
+        found = {name: shape for name, (shape, _, _) in data.items()}
+        if p.get("table"):
+            found["table"] = (1 << min(max(document["formats"].get("table_bits", 0), 0), 16),)
+        shapes.append(found)
     return shapes
 
 
@@ -242,13 +256,12 @@ def _decode(document: dict[str, Any], arrays: dict[str, np.ndarray]) -> Program:
     shapes = _shapes(document)
 
     def dendrites(i: int, p: dict[str, Any]) -> dict[str, Any]:
-        if "dendrites" not in p:
-            return p
         made = {
             name: arrays[f"population.{i}.array.{name}"].reshape(shape)
             for name, shape in shapes[i].items()
         }
-        return {**p, "dendrites": _dendrites(p), "arrays": made}
+        rest = {key: value for key, value in p.items() if key != "table"}
+        return {**rest, "dendrites": _dendrites(p), "arrays": made}
 
     return Program(
         name=document["name"],

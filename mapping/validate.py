@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from hdl.params.neuron import FIELDS, Emit
+from hdl.params.neuron import FIELDS, Emit, sends_changes, sends_value
+from mapping.changes import change_problems
 from mapping.dendrites import dendrite_problems
 from mapping.program import Population, Program, Projection
 
@@ -19,6 +20,7 @@ FORMATS = (
     ("current_bits", 0, 32),
     ("decay_bits", 1, 16),
     ("payload_bits", 0, 18),
+    ("table_bits", 0, 12),
 )
 MOST_NEURONS = 1 << 26
 SIGNED = ("bias", "threshold", "reset_value")
@@ -39,7 +41,7 @@ def _bounds(name: str, program: Program) -> tuple[int, int]:
         return -top, top - 1
     if name.endswith("_decay"):
         return 0, (1 << (program.formats.decay_bits + 1)) - 1
-    return 0, {"shift": 15, "value_shift": 31, "reset": 2, "emit": 3}[name]
+    return 0, {"shift": 15, "value_shift": 31, "reset": 2, "emit": max(Emit)}[name]
 
 
 def _array(name: str, value: object, dtype: type, shape: tuple[int, ...]) -> str | None:
@@ -70,12 +72,46 @@ def _population(p: Population, program: Program) -> list[str]:
         bad = value[(value < low) | (value > high)]
         if len(bad):
             found.append(f"{name} must be in {low}..{high}, not {bad[0]}")
+    found += found or _emission(p, program)
     wrong = _array("membrane_scale", p.membrane_scale, np.float64, (p.size,))
     if wrong:
         found.append(wrong)
     elif not (np.isfinite(p.membrane_scale) & (p.membrane_scale > 0)).all():
         found.append("membrane_scale must be positive and finite")
     return found
+
+
+def _emission(p: Population, program: Program) -> list[str]:
+    """Problems of what neurons with legal fields emit."""
+    emit, bits, found = p.fields["emit"], program.formats.payload_bits, []
+    if not np.isin(emit, list(Emit)).all():
+        wrong = emit[~np.isin(emit, list(Emit))][0]
+        return [f"emit must be one of {', '.join(str(int(e)) for e in Emit)}, not {wrong}"]
+    changes = sends_changes(emit)
+    if sends_value(emit).any() and not bits:
+        found.append("emitting values needs payload_bits in formats")
+    elif changes.any() and bits < 3:
+        found.append(f"emitting changes needs payload_bits of at least 3 in formats, not {bits}")
+    if (negative := p.fields["threshold"][changes & (p.fields["threshold"] < 0)]).size:
+        found.append(f"threshold must be at least 0 where changes are sent, not {negative[0]}")
+    return found + _table(p, program, np.isin(emit, (Emit.TABLE, Emit.TABLE_DELTA)), changes)
+
+
+def _table(p: Population, program: Program, reads: np.ndarray, changes: np.ndarray) -> list[str]:
+    """Problems of the table that the neurons `reads` look their values up in."""
+    if not reads.any():
+        return ["has a table, but no neuron emits by it"] if "table" in p.arrays else []
+    if not program.formats.table_bits:
+        return ["emitting by a table needs table_bits in formats"]
+    if "table" not in p.arrays:
+        return ["emitting by a table needs one in arrays"]
+    table, bits = p.arrays["table"], program.formats.payload_bits - int((reads & changes).any())
+    top = 1 << max(bits - 1, 0)
+    if wrong := _array("table", table, np.int64, (1 << program.formats.table_bits,)):
+        return [wrong]
+    if not -top <= table.min() <= table.max() < top:
+        return [f"table must be in {-top}..{top - 1}, not {table.min()}..{table.max()}"]
+    return []
 
 
 def _synapses(p: Projection, sources: int, targets: int) -> list[str]:
@@ -163,12 +199,6 @@ def problems(program: Program) -> list[str]:
             found.append(f"{i.name}: a graded input needs payload_bits in formats")
     for p in program.populations:
         found += [f"{p.name}: {text}" for text in _population(p, program)]
-        if (
-            isinstance(p.fields["emit"], np.ndarray)
-            and (p.fields["emit"] == Emit.VALUE).any()
-            and not formats.payload_bits
-        ):
-            found.append(f"{p.name}: emitting values needs payload_bits in formats")
     if found:
         return found
     levels = [p.level for p in program.populations]
@@ -186,4 +216,4 @@ def problems(program: Program) -> list[str]:
         found.append("outputs: a population is named twice")
     if program.readout not in READOUTS:
         found.append(f"readout: must be one of {', '.join(READOUTS)}, not {program.readout!r}")
-    return found or dendrite_problems(program)
+    return found or dendrite_problems(program) + change_problems(program)

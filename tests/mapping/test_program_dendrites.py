@@ -98,9 +98,9 @@ WHERE = ("populations", 0, "dendrites")
         (
             change("kind", "tree", *WHERE),
             "populations[0]: dendrites: 'kind' must be one of streams, attention, crossbar, "
-            "not 'tree'",
+            "diagonal, gate, not 'tree'",
         ),
-        (change("kind", None, *WHERE), "'kind' must be one of streams, attention, crossbar, not"),
+        (change("kind", None, *WHERE), "'kind' must be one of streams, attention, crossbar, diag"),
         (change("seed", None, *WHERE), "populations[0]: dendrites: 'seed' is missing"),
         (change("margin", 256, *WHERE), "dendrites: margin must be in -1..255, not 256"),
         (change("margin", "1", *WHERE), "'margin' must be int, not str"),
@@ -152,7 +152,8 @@ def test_ports_belong_to_attention_heads():
     q = dataclasses.replace(program.projections[0], port="key")
     program = dataclasses.replace(program, projections=(q, *program.projections[1:]))
     assert problems(program) == [
-        "pop1_0: the projection from in0_0 names port 'key', which only an attention head has"
+        "pop1_0: the projection from in0_0 names port 'key', "
+        "which only an attention head or a gate has"
     ]
 
 
