@@ -100,7 +100,7 @@ def read_stimulus(
     lengths = _integers(path, arrays, "lengths", samples)
     if lengths is None:
         lengths = np.full(samples, steps, np.int64)
-    _within(path, "lengths", lengths, 0, steps, "steps")
+    _within(path, "lengths", lengths, 1, steps, "steps")
     labels = _integers(path, arrays, "labels", samples)
     if labels is not None:
         last = np.iinfo(np.int64).max if outputs is None else outputs - 1

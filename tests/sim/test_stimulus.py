@@ -65,13 +65,13 @@ def test_two_dimensions_are_one_sample(tmp_path):
 
 def test_labels_and_lengths_are_read(tmp_path):
     path = saved(
-        tmp_path, spikes=np.zeros((2, 5, 4)), labels=np.array([1.0, 0.0]), lengths=np.array([5, 0])
+        tmp_path, spikes=np.zeros((2, 5, 4)), labels=np.array([1.0, 0.0]), lengths=np.array([5, 1])
     )
     got = read_stimulus(path, inputs=4, outputs=2)
     assert got.labels is not None
     assert got.labels.tolist() == [1, 0]
     assert got.labels.dtype == np.int64
-    assert got.lengths.tolist() == [5, 0]
+    assert got.lengths.tolist() == [5, 1]
 
 
 OK = np.zeros((2, 5, 63))
@@ -102,8 +102,8 @@ NAN = np.where(np.arange(5 * 64).reshape(5, 64) == 65, np.nan, 0.0)
             {"spikes": np.array([[object()]])},
             "arrays of Python objects are not accepted",
         ),
-        ({"lengths": [5, -1]}, "lengths[1] is -1, must be in 0..5 (steps)"),
-        ({"lengths": [6, 1]}, "lengths[0] is 6, must be in 0..5 (steps)"),
+        ({"lengths": [5, 0]}, "lengths[1] is 0, must be in 1..5 (steps)"),
+        ({"lengths": [6, 1]}, "lengths[0] is 6, must be in 1..5 (steps)"),
         ({"lengths": [1]}, "lengths must be [2], one per sample, not [1]"),
         ({"lengths": [1, 2.5]}, "lengths must hold whole numbers"),
         ({"labels": [0, 10]}, "labels[1] is 10, must be in 0..9 (outputs)"),
