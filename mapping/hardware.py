@@ -9,8 +9,18 @@ import numpy as np
 from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.errors import UserError
 from hdl.params.host import HostParams
-from hdl.params.neuron import FIELDS, CoreParams, Emit, Range, bits_for
+from hdl.params.neuron import (
+    FIELDS,
+    CoreParams,
+    Emit,
+    Range,
+    bits_for,
+    sends_changes,
+    sends_value,
+)
 from hdl.params.noc import FlitParams, Memory, MeshParams
+from hdl.params.ssm.diagonal import Diagonal
+from hdl.params.ssm.gate import Gate
 from mapping.banks import Banks
 from mapping.images import (
     Rows,
@@ -19,12 +29,14 @@ from mapping.images import (
     record_image,
     split_fields,
     synapse_images,
+    table_image,
 )
 from mapping.layout import Core, Layout
 from mapping.mapped import Images, Mapped, Target
 from mapping.network import Network
-from mapping.program import Program
+from mapping.program import Population, Program
 from mapping.schedule import Schedule
+from mapping.states import Gates, States
 from mapping.stats import map_notes, map_stats
 from mapping.tables import route_tables
 
@@ -43,6 +55,19 @@ def _update_lanes(target: Target, slots: int) -> int:
     return lanes
 
 
+def _tables(populations: list[Population]) -> tuple[list[np.ndarray], tuple[int, ...]]:
+    """The distinct tables of a core's ranges, and the number of each range's (0 without one)."""
+    distinct: dict[bytes, tuple[int, np.ndarray]] = {}
+    numbers = []
+    for p in populations:
+        number = 0
+        if np.isin(p.fields["emit"], (Emit.TABLE, Emit.TABLE_DELTA)).any():
+            table = p.arrays["table"]
+            number, _ = distinct.setdefault(table.tobytes(), (len(distinct), table))
+        numbers.append(number)
+    return [table for _, table in distinct.values()], tuple(numbers) if distinct else ()
+
+
 def _core_params(
     program: Program,
     network: Network,
@@ -50,12 +75,13 @@ def _core_params(
     fields: dict[str, np.ndarray],
     target: Target,
     value_bits: int,
-) -> CoreParams:
-    """The parameters of one core."""
+) -> tuple[CoreParams, list[np.ndarray]]:
+    """The parameters of one core, and its tables."""
     formats = program.formats
     update_lanes = _update_lanes(target, core.slots) if isinstance(core.rows, Rows) else 1
     ranges = []
     parts = []  # neurons of each range
+    owners = []  # population of each range
     level = network.level[core.neurons]
     population = network.population[core.neurons]
     for number in np.unique(level):
@@ -63,6 +89,7 @@ def _core_params(
             inside = np.flatnonzero(population == one)
             first, end = int(core.slot[inside[0]]), int(core.slot[inside[-1]]) + 1
             parts.append(inside)
+            owners.append(program.populations[int(one)])
             ranges.append(
                 Range(
                     level=int(number) - 1, first=first // update_lanes, end=-(-end // update_lanes)
@@ -92,6 +119,8 @@ def _core_params(
         fewer = "weight bits (--weight-bits)"
         if isinstance(core.rows, Banks):
             fewer = "ADC bits (--adc-bits)"
+        elif isinstance(core.rows, States | Gates):
+            fewer = "bits of states"
         raise UserError(
             f"core of {name}: accumulators need {bits} bits, 40 available; "
             f"use fewer {fewer} or smaller payloads (--payload-bits)"
@@ -99,25 +128,29 @@ def _core_params(
     shared = split_fields(fields, parts)
     if not formats.current_bits:
         shared["current_decay"] = 0
+    tables, numbers = _tables(owners)
     params = CoreParams(
         slots=core.slots,
         update_lanes=update_lanes,
         levels=network.depth,
         ranges=tuple(ranges),
         axons=core.axons,
-        emission_bits=formats.payload_bits if (fields["emit"] == Emit.VALUE).any() else 0,
+        emission_bits=formats.payload_bits if sends_value(fields["emit"]).any() else 0,
         value_bits=value_bits,
         membrane_bits=formats.membrane_bits,
         current_bits=formats.current_bits,
         decay_bits=formats.decay_bits,
         acc_bits=bits,
         shared=shared,
+        changes=bool(sends_changes(fields["emit"]).any()),
+        table_bits=formats.table_bits if tables else 0,
+        tables=numbers,
         **synapses,
     )
     if wrong := check_fields(params, fields):
         population = program.populations[int(network.population[core.neurons[0]])].name
         raise UserError(f"field {wrong} of {population} or its neighbours does not fit its width")
-    return params
+    return params, tables
 
 
 def assemble(
@@ -134,7 +167,7 @@ def assemble(
     if ((emit == Emit.STATE) & (network.output >= 0)).any():
         value_bits = max(value_bits, program.formats.membrane_bits)
     for p in program.populations:
-        if isinstance(p.dendrites, Crossbar):
+        if isinstance(p.dendrites, Crossbar | Diagonal | Gate):
             value_bits = max(value_bits, p.dendrites.value_bits)
     params: list[CoreParams | None] = [None] * tiles
     images: list[Images | None] = [None] * tiles
@@ -146,13 +179,15 @@ def assemble(
     }
     for core in layout.cores:
         fields = {name: whole[name][core.neurons] for name in FIELDS}
-        made = _core_params(program, network, core, fields, target, value_bits)
+        made, emissions = _core_params(program, network, core, fields, target, value_bits)
         params[core.tile] = made
         if isinstance(core.rows, Rows):
             image = synapse_images(made, core.rows, core.synapses)
         else:
             image = core.rows.images(core.synapses, core.slots, core.axons)
-        images[core.tile] = image | record_image(made, fields, core.slot)
+        images[core.tile] = (
+            image | record_image(made, fields, core.slot) | table_image(made, emissions)
+        )
     flit = _flit(layout, params, program, value_bits)
     entries, tables, inputs = route_tables(
         network, layout.routing, layout.tile_of, layout.slot_of, params, flit
@@ -196,7 +231,7 @@ def _flit(
     if bits_for(tags) > 24:
         raise UserError(f"{tags} axons or outputs need {bits_for(tags)} tag bits, 24 available")
     deepest = max(
-        max(*(n for n, _ in p.items.values()), p.slots * layout.routing.most_entries)
+        max(*(n for n, _ in p.items.values()), p.state_items, p.slots * layout.routing.most_entries)
         for p in params
         if p is not None
     )

@@ -15,7 +15,7 @@ from hdl.params.neuron import FIELDS, CoreParams, bits_for
 from hdl.params.noc import Memory
 
 __all__ = ["Rows", "Synapses", "acc_bits", "encode_rows", "record_image", "split_fields",
-           "synapse_images"]  # fmt: skip
+           "synapse_images", "table_image"]  # fmt: skip
 
 SIGNED = ("bias", "threshold", "reset_value")
 
@@ -211,6 +211,13 @@ def record_image(
         record[slot] |= part << shift
         shift += bits
     return {Memory.PARAMETER: _listed(record)}
+
+
+def table_image(core: CoreParams, tables: list[np.ndarray]) -> dict[Memory, list[int]]:
+    """The emissions' tables, one after the other, if there are any."""
+    if not tables:
+        return {}
+    return {Memory.TABLE: (np.concatenate(tables) & (1 << core.emission_bits) - 1).tolist()}
 
 
 def check_fields(core: CoreParams, fields: dict[str, np.ndarray]) -> str | None:

@@ -3,8 +3,9 @@
 A core has one kind of dendrites. Event-driven populations share cores freely; stochastic ones if
 their streams and their levels are the same (and, with several generators, only if they are one
 population: its inputs are counted through to deal the generators out); an attention head has a
-core of its own; a crossbar population has cores of its own, each with whole blocks of it. Each kind
-is partitioned by itself.
+core of its own; a population with a crossbar, states or products has cores of its own, each with a
+stretch of it: whole blocks of a crossbar, both neurons of a complex state. Each kind is partitioned
+by itself.
 """
 
 from __future__ import annotations
@@ -17,11 +18,16 @@ from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.errors import UserError
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import Streams
+from hdl.params.ssm.diagonal import Diagonal
+from hdl.params.ssm.gate import Gate
 from mapping.banks import block_bits
+from mapping.columns import MOST_LANES
+from mapping.mapped import Target
 from mapping.network import Network
 from mapping.partition import Limits, in_layer_order
 from mapping.program import Population, Program
 from mapping.refine import refine
+from mapping.states import dendrites_of, held_bits
 
 __all__ = ["Kind", "kinds_of", "partition"]
 
@@ -30,6 +36,8 @@ NAMES = {
     Streams: "stochastic",
     AttentionParams: "attention",
     Crossbar: "crossbar",
+    Diagonal: "state-space",
+    Gate: "gate",
 }
 
 
@@ -37,7 +45,7 @@ NAMES = {
 class Kind:
     """dendrites: of its cores, None for event-driven ones. populations: their numbers."""
 
-    dendrites: Streams | AttentionParams | Crossbar | None
+    dendrites: Streams | AttentionParams | Crossbar | Diagonal | Gate | None
     populations: tuple[int, ...]
 
     def describe(self, program: Program) -> str:
@@ -90,16 +98,18 @@ def _part(network: Network, members: np.ndarray, spikes: np.ndarray) -> tuple[Ne
 
 
 def _load(
-    kind: Kind, part: Network, limits: Limits, stream_lanes: int, spikes: np.ndarray
+    kind: Kind, p: Population, part: Network, limits: Limits, target: Target, spikes: np.ndarray
 ) -> float:
-    """Cycles of a step, roughly, if one core did it all."""
+    """Cycles of a step, roughly, if one core did it all. `p`: the first population of the kind."""
     if isinstance(kind.dendrites, Streams):
-        columns = len(np.unique(part.source))
-        return part.neurons * -(-columns // stream_lanes) * 2.0**kind.dendrites.log2_length
+        tiles = -(-len(np.unique(part.source)) // (target.stream_lanes or MOST_LANES))
+        return part.neurons * tiles * 2.0**kind.dendrites.log2_length
     if isinstance(kind.dendrites, Crossbar):
         c = kind.dendrites
         banks = c.blocks(part.neurons) * c.tiles(len(np.unique(part.source)))
         return float(banks * (c.rows + c.columns) * max(c.value_bits, c.train, 1))
+    if isinstance(kind.dendrites, Diagonal | Gate):
+        return float(dendrites_of(p, target.state_lanes).update_cycles(part.neurons))
     return float(spikes[part.source].sum()) / limits.lanes + part.neurons
 
 
@@ -119,26 +129,46 @@ def _fits(part: Network, limits: Limits) -> int:
     return high
 
 
-def _fits_blocks(p: Population, limit: Limits) -> int:
-    """The fewest cores that hold a crossbar population; UserError if one can't hold a block."""
-    assert isinstance(p.dendrites, Crossbar)
-    blocks = held = p.dendrites.blocks(p.size)
-    neurons = min(p.dendrites.neurons, p.size)
+@dataclass(frozen=True)
+class _Block:
+    """What a population with cores of its own isn't cut within, if only of `neurons` neurons."""
+
+    neurons: int
+    bits: int
+    name: str
+    remedy: str = ""
+
+
+def _block(p: Population, target: Target) -> _Block | None:
+    """None: its cores are shared, or it isn't cut."""
+    if isinstance(p.dendrites, Crossbar):
+        neurons = min(p.dendrites.neurons, p.size)
+        remedy = " or use a narrower array (--array)"
+        return _Block(neurons, block_bits(p), "a block of its crossbar", remedy)
+    if isinstance(p.dendrites, Diagonal | Gate):
+        pair = isinstance(p.dendrites, Diagonal) and p.dendrites.neurons == 2
+        neurons = 2 if pair else 1
+        bits = held_bits(dendrites_of(p, target.state_lanes), neurons)
+        return _Block(neurons, bits, "a complex state" if pair else "a neuron")
+    return None
+
+
+def _fits_blocks(p: Population, block: _Block, limit: Limits) -> int:
+    """The fewest cores that hold whole blocks; UserError if one can't hold a block."""
+    blocks = held = -(-p.size // block.neurons)
     if limit.neurons is not None and limit.neurons < p.size:
-        held = limit.neurons // neurons
+        held = limit.neurons // block.neurons
         if not held:
             raise UserError(
-                f"{p.name}: a block of its crossbar has {neurons} neurons, {limit.neurons} slots "
-                "available; allow more in a core (--neurons) or use a narrower array (--array)"
+                f"{p.name}: {block.name} has {block.neurons} neurons, {limit.neurons} slots "
+                f"available; allow more in a core (--neurons){block.remedy}"
             )
     if limit.bits is not None:
-        each = block_bits(p)
-        held = min(held, limit.bits // each)
+        held = min(held, limit.bits // block.bits)
         if not held:
             raise UserError(
-                f"{p.name}: a block of its crossbar takes {each} bits of synapse memory, "
-                f"{limit.bits} available; allow more in a core (--synapse-bits) or use a narrower "
-                "array (--array)"
+                f"{p.name}: {block.name} takes {block.bits} bits of synapse memory, "
+                f"{limit.bits} available; allow more in a core (--synapse-bits){block.remedy}"
             )
     return -(-blocks // held)
 
@@ -169,14 +199,15 @@ def partition(
     network: Network,
     kinds: list[Kind],
     limits: list[Limits],
-    stream_lanes: int,
+    target: Target,
     spikes: np.ndarray,
     seed: int | None,
 ) -> np.ndarray:
     """The core of each neuron; cores of a kind have neighbouring numbers.
 
-    `limits`: of a core of each kind, all with the number of cores that there are. `seed`: of the
-    refinement; None: layer order. UserError if the cores do not suffice.
+    `limits`: of a core of each kind, all with the number of cores that there are. `target`: lanes
+    of streams and states. `seed`: of the refinement; None: layer order. UserError if the cores do
+    not suffice.
     """
 
     def divide(part: Network, limit: Limits, weight: np.ndarray) -> np.ndarray:
@@ -187,30 +218,31 @@ def partition(
         return divide(network, limits[0], spikes)
     groups = [np.flatnonzero(np.isin(network.population, kind.populations)) for kind in kinds]
     parts = [_part(network, members, spikes) for members in groups]
-    least, most = [], []
-    for kind, limit, (part, _) in zip(kinds, limits, parts, strict=True):
+    firsts = [program.populations[kind.populations[0]] for kind in kinds]
+    blocks = [_block(p, target) for p in firsts]
+    least, most, loads = [], [], []
+    for kind, p, block, limit, (part, weight) in zip(
+        kinds, firsts, blocks, limits, parts, strict=True
+    ):
         if isinstance(kind.dendrites, AttentionParams):
             least.append(1)
             most.append(1)
-        elif isinstance(kind.dendrites, Crossbar):
-            least.append(_fits_blocks(program.populations[kind.populations[0]], limit))
-            most.append(kind.dendrites.blocks(part.neurons))
+        elif block is not None:
+            least.append(_fits_blocks(p, block, limit))
+            most.append(-(-p.size // block.neurons))
         else:
             least.append(_fits(part, limit))
             most.append(part.neurons)
-    loads = [
-        _load(kind, part, limit, stream_lanes, weight)
-        for kind, limit, (part, weight) in zip(kinds, limits, parts, strict=True)
-    ]
+        loads.append(_load(kind, p, part, limit, target, weight))
     counts = _share(program, kinds, least, most, loads, limits[0].cores)
     core_of = np.zeros(network.neurons, dtype=np.int64)
     first = 0
-    for kind, members, count, limit, (part, weight) in zip(
-        kinds, groups, counts, limits, parts, strict=True
+    for kind, members, count, block, limit, (part, weight) in zip(
+        kinds, groups, counts, blocks, limits, parts, strict=True
     ):
-        if isinstance(kind.dendrites, Crossbar):
-            block = np.arange(part.neurons) // kind.dendrites.neurons
-            core_of[members] = block * count // (block[-1] + 1)
+        if block is not None:
+            number = np.arange(part.neurons) // block.neurons
+            core_of[members] = number * count // (number[-1] + 1)
         elif not isinstance(kind.dendrites, AttentionParams):
             core_of[members] = divide(part, replace(limit, cores=count), weight)
         core_of[members] += first

@@ -9,8 +9,10 @@ import numpy as np
 from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.errors import UserError
 from hdl.params.sc.dense import Streams
+from hdl.params.ssm.diagonal import Diagonal
+from hdl.params.ssm.gate import Gate
 from mapping.banks import Banks, encode_banks
-from mapping.columns import MOST_LANES, Columns, Head, encode_columns, encode_head
+from mapping.columns import Columns, Head, encode_columns, encode_head
 from mapping.images import Rows, Synapses, encode_rows
 from mapping.kinds import kinds_of, partition
 from mapping.mapped import Target
@@ -19,9 +21,13 @@ from mapping.partition import Limits
 from mapping.place import place
 from mapping.program import Program
 from mapping.refine import reach
+from mapping.states import Gates, States, encode_gates, encode_states
 from mapping.tables import Routing, route_sources
 
-__all__ = ["Core", "Layout", "fit"]
+__all__ = ["Contents", "Core", "Layout", "fit"]
+
+#: What stands in a core's memories, by the kind of its dendrites.
+Contents = Rows | Columns | Head | Banks | States | Gates
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,12 +42,12 @@ class Core:
     synapses: Synapses
     source: np.ndarray  #: source number of each synapse
     widest: int  #: weight bits of its widest projection
-    rows: Rows | Columns | Head | Banks
+    rows: Contents
 
     @property
     def held(self) -> int:
         """Memory bits as a partition counts them (mapping/partition.py: Limits)."""
-        if isinstance(self.rows, Banks):
+        if isinstance(self.rows, Banks | States | Gates):
             return self.rows.held
         return len(self.source) * self.widest
 
@@ -81,12 +87,11 @@ def fit(
         for kind in kinds
     ]
     kind_of = {number: k for k, kind in enumerate(kinds) for number in kind.populations}
-    stream_lanes = target.stream_lanes or MOST_LANES
     problem: UserError | None = None
     for attempt in range(10):
         seed = target.seed if attempt == 0 else None
         try:
-            core_of = partition(program, network, kinds, limits, stream_lanes, spikes, seed)
+            core_of = partition(program, network, kinds, limits, target, spikes, seed)
         except UserError as error:
             raise problem or error from None
         layout = _lay_out(program, network, core_of, target, mesh, spikes)
@@ -156,19 +161,22 @@ def _lay_out(
             exponent=network.exponent[mine],
         )
         axons = max(routing.axons[tile[k]], 1)
+        first = int(members[0]) + network.inputs - network.first[population.name]
         present = np.unique(network.projection[mine])
         bits = int(network.weight_bits[present].max(initial=1))
-        rows: Rows | Columns | Head | Banks
+        rows: Contents
         if dendrites is None:
             rows = encode_rows(s, axons, lanes, used, bits, target.index, target.synapse_bits)
         elif isinstance(dendrites, Streams):
             number = network.number[mine]
             rows = encode_columns(dendrites, s, number, slots, axons, target.stream_lanes)
         elif isinstance(dendrites, Crossbar):
-            block = int(members[0]) + network.inputs - network.first[population.name]
-            block //= dendrites.neurons
-            blocks = dendrites.blocks(slots)
+            block, blocks = first // dendrites.neurons, dendrites.blocks(slots)
             rows = encode_banks(population, block, blocks, network.number[mine], axons)
+        elif isinstance(dendrites, Diagonal):
+            rows = encode_states(population, first, slots, axons, target.state_lanes)
+        elif isinstance(dendrites, Gate):
+            rows = encode_gates(population, slots, axons)
         else:
             rows = encode_head(dendrites, axons)
         cores.append(
@@ -238,6 +246,8 @@ def _overflow(program: Program, network: Network, core: Core, target: Target) ->
         other = "fewer weight bits (--weight-bits)"
         if isinstance(core.rows, Banks):
             other = "a narrower array (--array)"
+        elif isinstance(core.rows, States | Gates):
+            other = "allow more in a core (--synapse-bits)"
         return (
             f"core at tile {core.tile}: {core.rows.bits} bits of synapse memory needed, "
             f"{target.synapse_bits} available (most for {name}); "

@@ -39,6 +39,8 @@ class Target:
     width, height : the mesh; nearly square if not given.
     stream_lanes : products of bit-streams per cycle of a stochastic core, a power of two; 64, or
         fewer if its fan-in is smaller, if not given. Its neurons are updated one by one.
+    state_lanes : states updated per cycle of a core with states, a power of two up to 64; fewer in
+        a layer that has fewer states a neuron; 1 if not given.
     interval : ticks between steps; the shortest that is right if not given.
     seed : of the searches for a partition and a placement.
     """
@@ -54,6 +56,7 @@ class Target:
     width: int | None = None
     height: int | None = None
     stream_lanes: int | None = None
+    state_lanes: int | None = None
     interval: int | None = None
     seed: int = 0
 
@@ -68,11 +71,13 @@ class Mapped:
     `delayed_routes`: the same for projections of delay 1: flits sent one step later; empty if
     no input has one.
     `stats`: "cores": per core a dict {tile, x, y, neurons, slots, axons, dendrites ("events",
-    "streams", "attention" or "crossbar"), weight_bits (of a conductance on a crossbar),
-    synapse_bits (headers and pointers counted), empty_rows, slots_by_population; "events": index,
-    words_per_event; "streams": columns, stream_lanes, generator, generators, stream_length;
-    "crossbar": blocks, banks, rows and columns of a bank, cells, converters (of all banks),
-    adc_bits, sampling, device};
+    "streams", "attention", "crossbar", "states" or "gate"), weight_bits (of a conductance on a
+    crossbar, of a pole's parts with states), synapse_bits (headers and pointers counted),
+    empty_rows, slots_by_population; "events": index, words_per_event; "streams": columns,
+    stream_lanes, generator, generators, stream_length; "crossbar": blocks, banks, rows and columns
+    of a bank, cells, converters (of all banks), adc_bits, sampling, device; "states": states,
+    order, complex, state_lanes, mix_bits (0 if states are neurons); "states" and "gate":
+    memory_bits (what the dendrites remember), update_cycles};
     "links": expected flits per step of each link "x,y>x,y" ("host" for the host);
     "km1": mean number of other cores that a spike must reach; "mean_hops": links per flit.
     `notes`: what a user should know, a list of {"node", "change", "effect"}.

@@ -56,9 +56,10 @@ def _check_target(target: Target) -> None:
         raise UserError(f"lanes must be a power of two in 1..256, not {target.lanes}")
     if target.index not in ("auto", "none", "word", "lane"):
         raise UserError(f"index must be auto, none, word or lane, not {target.index}")
-    lanes = target.stream_lanes
-    if lanes is not None and (not 1 <= lanes <= 1024 or lanes & (lanes - 1)):
-        raise UserError(f"stream_lanes must be a power of two in 1..1024, not {lanes}")
+    for name, most in (("stream_lanes", 1024), ("state_lanes", 64)):
+        lanes = getattr(target, name)
+        if lanes is not None and (not 1 <= lanes <= most or lanes & (lanes - 1)):
+            raise UserError(f"{name} must be a power of two in 1..{most}, not {lanes}")
     lanes = target.update_lanes
     if lanes is not None and (not 1 <= lanes <= target.lanes or lanes & (lanes - 1)):
         raise UserError(

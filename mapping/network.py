@@ -14,9 +14,10 @@ from scipy.sparse import csr_array
 
 from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.errors import UserError
-from hdl.params.neuron import Emit
+from hdl.params.neuron import Emit, sends_value
 from hdl.params.sc.attention import PORTS, AttentionParams
 from hdl.params.sc.dense import Streams
+from hdl.params.ssm.gate import OPERANDS, Gate
 from mapping.dendrites import dendrite_problems
 from mapping.program import Program, Projection
 from mapping.schedule import Edge
@@ -31,8 +32,8 @@ class Network:
     """Synapses are sorted by source; a (source, target) pair occurs at most once.
 
     Into a stochastic population a weight is shifted by its exponent already, into an attention head
-    it says which of its ports the source feeds: bit n is PORTS[n]. Into a crossbar every source has
-    a synapse to every neuron, weights of 0 too.
+    or a gate it says which ports the source feeds: bit n is PORTS[n] or OPERANDS[n]. Into a
+    crossbar every source has a synapse to every neuron, weights of 0 too.
     """
 
     inputs: int  #: sources at the host, delayed ones counted
@@ -62,9 +63,9 @@ class Network:
         return int(self.level.max())
 
 
-def _joined(group: list[Projection]) -> Projection:
-    """Projections from one source into several ports of an attention head as one."""
-    ports = sum(1 << PORTS.index(q.port) for q in group)
+def _joined(group: list[Projection], names: tuple[str, ...]) -> Projection:
+    """Projections from one source into several ports of an attention head or a gate as one."""
+    ports = sum(1 << names.index(q.port) for q in group)
     return replace(group[0], weights=group[0].weights * ports)
 
 
@@ -136,7 +137,7 @@ def _check(program: Program) -> None:
     for p in program.populations:
         if p.level < 1 or p.size < 1:
             wrong.append(f"population {p.name}: level and size must be at least 1")
-        if (p.fields["emit"] == Emit.VALUE).any():
+        if sends_value(p.fields["emit"]).any():
             graded.append(p.name)
     if graded and program.formats.payload_bits < 2:
         wrong.append(f"{graded[0]} sends values: payload_bits must be at least 2")
@@ -194,8 +195,8 @@ def flatten(program: Program) -> Network:
     bits: list[int] = []
     for (a, b, delay), group in pairs.items():
         kind = dendrites[b]
-        if isinstance(kind, AttentionParams):
-            q = _joined(group)
+        if isinstance(kind, AttentionParams | Gate):
+            q = _joined(group, PORTS if isinstance(kind, AttentionParams) else OPERANDS)
         else:
             q = group[0] if len(group) == 1 else add_up(group, size[a], size[b])
         rows = np.repeat(np.arange(size[a]), np.diff(q.indptr)) + first[a]
@@ -224,7 +225,7 @@ def flatten(program: Program) -> Network:
     source, target, weight, exponent, number, projection = (c[order] for c in columns_of)
     graded = np.concatenate(
         [np.full(i.size, i.graded) for i in program.inputs] * (2 if late else 1)
-        + [p.fields["emit"] == Emit.VALUE for p in program.populations]
+        + [sends_value(p.fields["emit"]) for p in program.populations]
     )
     output = np.full(total - inputs, -1)
     count = 0

@@ -8,13 +8,14 @@ import numpy as np
 
 from hdl.params.neuron import CoreParams
 from mapping.banks import Banks
-from mapping.columns import Columns, Head
+from mapping.columns import Head
 from mapping.images import Rows
-from mapping.layout import Layout
+from mapping.layout import Contents, Layout
 from mapping.mapped import Target
 from mapping.network import Network
 from mapping.program import Program
 from mapping.refine import km1
+from mapping.states import Gates, States
 from mapping.tables import traffic_stats
 
 __all__ = ["map_notes", "map_stats"]
@@ -65,7 +66,7 @@ def map_stats(
     }
 
 
-def _of_dendrites(rows: Rows | Columns | Head | Banks) -> dict[str, Any]:
+def _of_dendrites(rows: Contents) -> dict[str, Any]:
     if isinstance(rows, Head):
         return {"dendrites": "attention", "weight_bits": 1}
     if isinstance(rows, Rows):
@@ -89,6 +90,24 @@ def _of_dendrites(rows: Rows | Columns | Head | Banks) -> dict[str, Any]:
             "adc_bits": array.adc_bits,
             "sampling": rows.params.crossbar.sampling,
             "device": rows.params.crossbar.device,
+        }
+    if isinstance(rows, States | Gates):
+        remembers = {
+            "memory_bits": rows.state_bits,
+            "update_cycles": rows.params.update_cycles(rows.slots),
+        }
+        if isinstance(rows, Gates):
+            return {"dendrites": "gate", "weight_bits": 0, **remembers}
+        d = rows.params.diagonal
+        return {
+            "dendrites": "states",
+            "weight_bits": d.pole_bits + 1,
+            "states": rows.states,
+            "order": d.order,
+            "complex": not d.real,
+            "state_lanes": rows.params.lanes,
+            "mix_bits": d.mix_bits if d.mixed else 0,
+            **remembers,
         }
     streams = rows.params.streams
     return {

@@ -133,7 +133,9 @@ class MeshParams:
                 if value != expected:
                     raise ValueError(f"{name} of tile {tile} must be {expected}, not {value}")
             items = max(
-                *(count for count, _ in core.items.values()), core.slots * self.entries[tile]
+                *(count for count, _ in core.items.values()),
+                core.state_items,
+                core.slots * self.entries[tile],
             )
             if bits_for(items) > self.flit.chunk_bits - 3:
                 raise ValueError(
