@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hdl.params.sc.attention import PORTS, AttentionParams
-from mapping.graph import Graph, Layer
+from mapping.graph import Graph, Layer, Product
 
 __all__ = ["Head", "attention_problems"]
 
@@ -26,6 +26,8 @@ class Head:
 
     seed : of the draws; the head's own seed tells heads apart.
     """
+
+    ports = PORTS
 
     def __init__(self, params: AttentionParams, seed: int = 0) -> None:
         self.params = params
@@ -56,11 +58,12 @@ def attention_problems(graph: Graph) -> list[str]:
     spiking = {i.name: True for i in graph.inputs} | {p.name: p.spiking for p in graph.layers}
     for p in graph.layers:
         into = [c for c in graph.connections if c.target == p.name]
-        if p.dendrites is None:
+        if not isinstance(p.dendrites, AttentionParams):
             problems += [
-                f"{p.name}: a connection names port {c.port!r}, which only attention heads have"
+                f"{p.name}: a connection names port {c.port!r}, which only attention heads and "
+                "gates have"
                 for c in into
-                if c.port
+                if c.port and not isinstance(p.dendrites, Product)
             ]
             continue
         if p.size != p.dendrites.size:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.errors import UserError
+from mapping.activations import ACTIVATIONS, LAYERNORM
 from mapping.attention import attention_problems
 from mapping.graph import Graph
+from mapping.recurrence import state_problems
 from mapping.settings import BY_LAYER, Quantisation
 
 __all__ = ["check", "check_calibration", "graph_problems"]
@@ -39,6 +41,13 @@ def graph_problems(graph: Graph) -> list[str]:
                 )
         if p.reset not in ("set", "subtract", "delayed"):
             problems.append(f"{p.name}: unknown reset {p.reset!r}")
+        if p.activation not in ("", LAYERNORM, *ACTIVATIONS):
+            problems.append(
+                f"{p.name}: unknown activation {p.activation!r}; "
+                f"there are {', '.join(sorted((LAYERNORM, *ACTIVATIONS)))}"
+            )
+        elif p.activation and p.spiking:
+            problems.append(f"{p.name}: spikes have no activation, not {p.activation!r}")
         if p.compare not in (">", ">="):
             problems.append(f"{p.name}: unknown compare {p.compare!r}")
     for c in graph.connections:
@@ -58,7 +67,7 @@ def graph_problems(graph: Graph) -> list[str]:
                 f"{levels[c.target]} can't be computed within a step; use a delay of 1"
             )
     if not problems:
-        problems += attention_problems(graph)
+        problems += attention_problems(graph) + state_problems(graph)
     for name in graph.outputs:
         if name not in {p.name for p in graph.layers}:
             problems.append(f"{name}: the output is not a layer")

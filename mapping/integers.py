@@ -7,6 +7,7 @@ from scipy import sparse
 
 from hdl.params.errors import UserError
 from hdl.params.neuron import Reset
+from hdl.params.sc.attention import AttentionParams
 from mapping.formats import bits_needed, decay_integers, nearest, threshold_integers
 from mapping.graph import Graph
 from mapping.plan import Plan, incoming_of
@@ -77,7 +78,7 @@ def population_of(plan: Plan, formats: Formats, settings: Quantisation) -> Popul
         membrane_scale=np.array(unit, float),
         payload_scale=plan.payload,
         node=layer.name,
-        dendrites=layer.dendrites,
+        dendrites=layer.dendrites if isinstance(layer.dendrites, AttentionParams) else None,
     )
 
 

@@ -17,12 +17,13 @@ from scipy import sparse
 
 from hdl.params.errors import UserError
 from hdl.params.neuron import Emit
+from hdl.params.sc.attention import AttentionParams
 from mapping.checks import check, check_calibration
 from mapping.graph import Graph
 from mapping.integers import input_populations, population_of, projections_of
 from mapping.plan import Plan, plan_layers, quantised_graph, weight_notes
 from mapping.program import Formats, Population, Program
-from mapping.ranges import LayerRange, measure, stand_in
+from mapping.ranges import LayerRange, join, measure, stand_in
 from mapping.relays import unroll_delays
 from mapping.report import LayerReport, WeightReport
 from mapping.settings import Quantisation
@@ -33,13 +34,6 @@ __all__ = ["LayerReport", "Quantisation", "WeightReport", "quantise"]
 
 #: A membrane beyond this has no format.
 LARGEST = 1e18
-
-
-def _join(a: LayerRange, b: LayerRange) -> LayerRange:
-    def both(x: tuple, y: tuple) -> tuple:
-        return np.minimum(x[0], y[0]), np.maximum(x[1], y[1])
-
-    return LayerRange(both(a.membrane, b.membrane), both(a.drive, b.drive), b.rate)
 
 
 def _report(
@@ -119,7 +113,7 @@ def quantise(
     graded = settings.graded
     if graded is None:
         graded = not np.isin(data, (0, 1)).all()
-    heads = {p.name for p in graph.layers if p.dendrites is not None}
+    heads = {p.name for p in graph.layers if isinstance(p.dendrites, AttentionParams)}
     for c in graph.connections:
         if graded and c.target in heads and c.source in {i.name for i in graph.inputs}:
             raise UserError(
@@ -132,7 +126,7 @@ def quantise(
     ranges = _measured(graph, data, lengths)
     plans = plan_layers(graph, inputs, ranges, steps, settings)
     for name, r in _measured(quantised_graph(graph, plans, settings), data, lengths).items():
-        ranges[name] = _join(ranges[name], r)
+        ranges[name] = join(ranges[name], r)
     notes += weight_notes(plans)
     any_graded = graded or any(p.emit == Emit.VALUE for p in plans.values())
     formats = fit_formats(plans, ranges, any_graded, settings, notes)

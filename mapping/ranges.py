@@ -7,14 +7,15 @@ large models calibrate on many samples. Same equations (mapping/graph.py).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from hdl.params.sc.attention import PORTS
-from mapping.attention import Head
+from mapping.activations import activate
 from mapping.graph import Graph, Layer
+from mapping.recurrence import Recurrence, dendrites_of
 
-__all__ = ["LayerRange", "measure", "stand_in"]
+__all__ = ["LayerRange", "StateRange", "join", "measure", "stand_in"]
 
 CHUNK = 64
 #: Values of an input's product that are computed at once.
@@ -24,16 +25,46 @@ DENSE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
+class StateRange:
+    """Of a state-space layer. peak: largest |re| and |im| of each state, [states, 2].
+
+    rms: root mean square of |x| [states]. input_rms: of the input u of each neuron [size].
+    """
+
+    peak: np.ndarray
+    rms: np.ndarray
+    input_rms: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class LayerRange:
     """Lowest and highest values, each [size].
 
     membrane: before and after a reset. drive: the current, or the weighted input where a layer
-    has no current. `rate`: mean of the emissions.
+    has no current. value: what is emitted, after the activation (0 or 1 if spiking). `rate`: mean
+    of the emissions.
     """
 
     membrane: tuple[np.ndarray, np.ndarray]
     drive: tuple[np.ndarray, np.ndarray]
     rate: float
+    value: tuple[np.ndarray, np.ndarray]
+    states: StateRange | None = None
+
+
+def join(a: LayerRange, b: LayerRange) -> LayerRange:
+    """What holds both; rates are those of the second run."""
+
+    def both(x: tuple, y: tuple) -> tuple:
+        return np.minimum(x[0], y[0]), np.maximum(x[1], y[1])
+
+    states = b.states
+    if a.states and b.states:
+        pairs = zip(vars(a.states).values(), vars(b.states).values(), strict=True)
+        states = StateRange(*(np.maximum(x, y) for x, y in pairs))
+    return LayerRange(
+        both(a.membrane, b.membrane), both(a.drive, b.drive), b.rate, both(a.value, b.value), states
+    )
 
 
 def stand_in(graph: Graph, graded: bool) -> np.ndarray:
@@ -48,6 +79,27 @@ def stand_in(graph: Graph, graded: bool) -> np.ndarray:
     return (rng.random(shape) < 0.25).astype(float)
 
 
+class _Seen:
+    """Statistics of a state-space layer's states."""
+
+    def __init__(self, states: int, size: int) -> None:
+        self.peak = np.zeros((states, 2))
+        self.square, self.input_square = np.zeros(states), np.zeros(size)
+
+    def add(self, states: np.ndarray, u: np.ndarray) -> None:
+        """States of some samples [samples, ...], the inputs that led to them [size, samples]."""
+        flat = states.reshape(len(states), -1)
+        parts = np.abs(np.stack([flat.real, flat.imag], -1))
+        self.peak = np.maximum(self.peak, parts.max(0))
+        self.square += (parts**2).sum((0, 2))
+        self.input_square += (u**2).sum(1)
+
+    def over(self, count: int) -> StateRange:
+        """The range over `count` steps in all."""
+        rms = (np.sqrt(x / count) for x in (self.square, self.input_square))
+        return StateRange(self.peak, *rms)
+
+
 class _State:
     """A layer's state over a batch, [size, samples]."""
 
@@ -55,7 +107,20 @@ class _State:
         self.layer = layer
         self.membrane = np.zeros((layer.size, samples))
         self.current = np.zeros((layer.size, samples))
-        self.head = None if layer.dendrites is None else Head(layer.dendrites)
+        self.dendrites = dendrites_of(layer, samples)
+        self.ports = self.dendrites.ports if self.dendrites else ("",)
+
+    def sum(self, ports: dict[str, np.ndarray], live: np.ndarray, seen: dict[str, _Seen]) -> Any:
+        """What the dendrites make of their inputs [size, samples]; states of `live` ones count."""
+        d = self.dendrites
+        if d is None:
+            return ports[""]
+        x = d.step({port: values.T for port, values in ports.items()}).T
+        if isinstance(d, Recurrence) and live.any():
+            states = d.states[live]
+            one = seen.setdefault(self.layer.name, _Seen(states[0].size, self.layer.size))
+            one.add(states, ports[""][:, live])
+        return x
 
     def step(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One step with input x; returns emission, drive, membrane before its reset."""
@@ -73,7 +138,7 @@ class _State:
             v = v - np.where(above(self.membrane), reset, 0.0)
         self.membrane = v
         if not layer.spiking:
-            return v, x, v
+            return activate(layer.activation, v, 0), x, v
         spike = above(v)
         if layer.reset == "set":
             self.membrane = np.where(spike, reset, v)
@@ -87,9 +152,10 @@ def measure(
 ) -> dict[str, LayerRange]:
     """Run inputs [samples, steps, size]; steps at or past lengths [samples] do not count."""
     samples, steps, _ = inputs.shape
-    low = {layer.name: np.zeros((2, layer.size)) for layer in graph.layers}
-    high = {layer.name: np.zeros((2, layer.size)) for layer in graph.layers}
+    low = {layer.name: np.zeros((3, layer.size)) for layer in graph.layers}
+    high = {layer.name: np.zeros((3, layer.size)) for layer in graph.layers}
     total = dict.fromkeys(low, 0.0)
+    inner: dict[str, _Seen] = {}
     count = 0
     order = sorted(graph.layers, key=lambda layer: layer.level)
     incoming: dict[str, list] = {layer.name: [] for layer in order}
@@ -114,8 +180,8 @@ def measure(
             live = t < ends
             count += int(live.sum())
             for layer in order:
-                head = states[layer.name].head
-                sums = {port: np.zeros((layer.size, n)) for port in (PORTS if head else ("",))}
+                state = states[layer.name]
+                sums = {port: np.zeros((layer.size, n)) for port in state.ports}
                 for c, matrix in incoming[layer.name]:
                     if c.source in starts and not c.delay:
                         block = max(BLOCK // (layer.size * n), 1)
@@ -128,14 +194,13 @@ def measure(
                     else:
                         part = matrix @ (before if c.delay else out)[c.source]
                     sums[c.port] = sums[c.port] + part
-                x = head.step({port: x.T for port, x in sums.items()}).T if head else sums[""]
-                emitted, drive, v = states[layer.name].step(x)
+                emitted, drive, v = state.step(state.sum(sums, live, inner))
                 out[layer.name] = emitted
-                after = states[layer.name].membrane
+                after = state.membrane
                 if live.any():
-                    seen = (np.minimum(v, after)[:, live], drive[:, live])
+                    seen = (np.minimum(v, after)[:, live], drive[:, live], emitted[:, live])
                     low[layer.name] = np.minimum(low[layer.name], [s.min(1) for s in seen])
-                    seen = (np.maximum(v, after)[:, live], drive[:, live])
+                    seen = (np.maximum(v, after)[:, live], drive[:, live], emitted[:, live])
                     high[layer.name] = np.maximum(high[layer.name], [s.max(1) for s in seen])
                     total[layer.name] += float(emitted[:, live].sum()) / layer.size
     return {
@@ -143,6 +208,8 @@ def measure(
             (low[name][0], high[name][0]),
             (low[name][1], high[name][1]),
             total[name] / max(count, 1),
+            (low[name][2], high[name][2]),
+            inner[name].over(max(count, 1)) if name in inner else None,
         )
         for name in low
     }

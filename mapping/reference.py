@@ -2,7 +2,7 @@
 
 Layers outside cycles get their input for all steps as one matrix product; layers of a cycle are
 stepped together. The equations are those of `mapping.graph.Layer`; attention heads draw by
-`mapping.attention`.
+`mapping.attention`, states and products are those of `mapping.recurrence`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from hdl.params.errors import UserError
-from hdl.params.sc.attention import PORTS
-from mapping.attention import Head
+from mapping.activations import activate
 from mapping.batch import as_batch, split
 from mapping.graph import Connection, Graph, Layer
+from mapping.recurrence import dendrites_of
 
 __all__ = ["Reference", "simulate"]
 
@@ -33,8 +33,9 @@ class Reference:
     """What a simulation gave.
 
     outputs: [samples, steps, outputs], the layers of `graph.outputs` side by side.
-    layers: by layer name [samples, steps, size]: bool spikes, or float values after the update.
-    membranes: for the layers named in `record`, the membrane after reset.
+    layers: by layer name [samples, steps, size]: bool spikes, or float values after the update and
+        the activation.
+    membranes: for the layers named in `record`, the membrane after reset, before the activation.
     lengths: int [samples], valid steps; what lies behind them is 0.
     peak: by layer, largest |membrane| before reset. margin: by spiking layer, smallest
         |membrane - threshold| at which it was decided whether to spike.
@@ -64,8 +65,8 @@ class _State:
         self, layer: Layer, values: np.ndarray, membranes: np.ndarray | None, seed: int
     ) -> None:
         self.layer, self.values, self.membranes = layer, values, membranes
-        self.head = None if layer.dendrites is None else Head(layer.dendrites, seed)
         samples = len(values)
+        self.dendrites = dendrites_of(layer, samples, seed)
         self.membrane = np.zeros((samples, layer.size))
         self.current = np.zeros((samples, layer.size))
         self.peak, self.margin = 0.0, np.inf
@@ -95,7 +96,8 @@ class _State:
                 self.membrane = self.membrane - spike * layer.reset_value
             self.values[:, t] = spike & valid[:, None]
         else:
-            self.values[:, t] = np.where(valid[:, None], self.membrane, 0.0)
+            value = activate(layer.activation, self.membrane)
+            self.values[:, t] = np.where(valid[:, None], value, 0.0)
         if self.membranes is not None:
             self.membranes[:, t] = np.where(valid[:, None], self.membrane, 0.0)
 
@@ -198,7 +200,8 @@ def _run(
     live: list[list[_Product]] = []
     for state in states:
         shape = (samples, steps, state.layer.size)
-        drive = {port: np.zeros(shape) for port in (PORTS if state.head else ("",))}
+        ports = state.dendrites.ports if state.dendrites else ("",)
+        drive = {port: np.zeros(shape) for port in ports}
         for product in products[state.layer.name]:
             if product.source not in group and product.delay < steps:
                 source = known[product.source][:, : steps - product.delay]
@@ -214,7 +217,7 @@ def _run(
                     if t >= product.delay:
                         late = product(known[product.source][:, t - product.delay])
                         x[product.port] = x[product.port] + late
-                state.step(t, state.head.step(x) if state.head else x[""], valid)
+                state.step(t, state.dendrites.step(x) if state.dendrites else x[""], valid)
 
 
 def _groups(graph: Graph) -> list[list[str]]:

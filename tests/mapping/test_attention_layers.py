@@ -179,7 +179,7 @@ def wrong_graphs():
     )
     yield (
         rewired(good, x=synapses("in", "q", np.ones((12, 36)), port="key")),
-        ("q: a connection names port 'key', which only attention heads have"),
+        ("q: a connection names port 'key', which only attention heads and gates have"),
     )
     small = dataclasses.replace(PARAMS, dim=3)
     layers = tuple(dataclasses.replace(n, dendrites=small) if n.name == "a" else n
