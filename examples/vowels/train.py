@@ -19,6 +19,7 @@ from torch import Tensor, nn
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+from data import Series, stimulus, vowels  # noqa: E402
 from reference import simulate, table  # noqa: E402
 from training import (  # noqa: E402
     QuantLinear,
@@ -32,8 +33,6 @@ from training import (  # noqa: E402
 
 DT, BETA, BETA_OUT = 1e-3, 0.8, 0.95
 KEEP = {"mix": 0.08, "dec": 0.4}
-Series = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Values [series, frames, 12], lengths, labels."""
 
 
 class VowelsNet(nn.Module):
@@ -65,20 +64,6 @@ class VowelsNet(nn.Module):
             outs.append(out)
             spikes.append(z.sum(1))
         return torch.stack(outs, 2), torch.stack(spikes, 1)
-
-
-def load() -> tuple[Series, Series]:
-    """Train and test series, normalised by the training set, on a grid of 1/1024."""
-    data = np.load(HERE / "data.npz")
-    parts, mean, deviation = [], np.zeros(12), np.ones(12)
-    for name in ("train", "test"):
-        values, lengths = data[f"{name}_values"].astype(float), data[f"{name}_lengths"].astype(int)
-        real = np.arange(values.shape[1]) < lengths[:, None]
-        if name == "train":
-            mean, deviation = values[real].mean(0), values[real].std(0)
-        grid = np.round((values - mean) / deviation * 1024) / 1024 * real[..., None]
-        parts.append((grid.astype(np.float32), lengths, data[f"{name}_labels"].astype(np.int64)))
-    return parts[0], parts[1]
 
 
 def fit(series: Series, seed: int, epochs: tuple[int, int, int]) -> VowelsNet:
@@ -144,10 +129,6 @@ def export(net: VowelsNet, path: Path) -> None:
     write_graph(path, nodes, list(pairwise(["input", *nodes, "output"])), 12, 9)
 
 
-def stimulus(series: Series) -> dict[str, np.ndarray]:
-    return dict(zip(("values", "lengths", "labels"), series, strict=True))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short run into build/examples")
@@ -157,7 +138,7 @@ def main() -> None:
     torch.set_num_threads(1)
     epochs, seeds = ((2, 4, 2), 1) if args.quick else ((100, 160, 120), 4)
 
-    train, test = load()
+    train, test = vowels()
     part, held = train_test_split(
         np.arange(len(train[2])), test_size=90, stratify=train[2], random_state=0
     )
