@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["absorb"]
+__all__ = ["absorb", "enable_of", "plain_register", "users_of"]
 
 _LOW = ("0", "x", None)
 
@@ -29,16 +29,28 @@ def _width(cell: Mapping[str, Any], side: str) -> int:
     return int(value, 2) if isinstance(value, str) else value
 
 
-def _enable(register: Mapping[str, Any]) -> Any:
+def enable_of(register: Mapping[str, Any]) -> Any:
     """The net that enables a flip-flop ("1" if always); None when it cannot be told."""
     kind = register["parameters"].get("CEMUX", "1").strip()
     return {"1": "1", "CE": _net(register, "CE")}.get(kind)
 
 
+def plain_register(cell: Mapping[str, Any]) -> bool:
+    """Whether a cell is a flip-flop without reset that starts at zero, on a rising edge."""
+    values = cell["parameters"]
+    return (
+        cell["type"] == "TRELLIS_FF"
+        and _net(cell, "LSR") in _LOW
+        and values.get("LSRMUX", "LSR") == "LSR"
+        and values.get("REGSET", "RESET") == "RESET"
+        and values.get("CLKMUX", "CLK") == "CLK"
+    )
+
+
 def _refusal(ram: Mapping[str, Any], side: str, registers: list[Mapping[str, Any]]) -> str:
     """Why these flip-flops cannot move into the port; empty when they can."""
     first = registers[0]
-    enable = _enable(first)
+    enable = enable_of(first)
     for register in registers:
         values = register["parameters"]
         if _net(register, "LSR") not in _LOW or values.get("LSRMUX", "LSR") != "LSR":
@@ -47,7 +59,7 @@ def _refusal(ram: Mapping[str, Any], side: str, registers: list[Mapping[str, Any
             return "the register behind it starts at one"
         if values.get("CLKMUX", "CLK") != "CLK" or _net(register, "CLK") != _net(ram, f"CLK{side}"):
             return "the register behind it has another clock"
-        if enable is None or _enable(register) != enable:
+        if enable is None or enable_of(register) != enable:
             return "the registers behind it have several clock enables"
     if ram["parameters"].get(f"CLK{side}MUX", f"CLK{side}") != f"CLK{side}":
         return "its clock is inverted"
@@ -58,7 +70,7 @@ def _refusal(ram: Mapping[str, Any], side: str, registers: list[Mapping[str, Any
     return ""
 
 
-def _users(module: Mapping[str, Any]) -> dict[Any, list[tuple[str, str]]]:
+def users_of(module: Mapping[str, Any]) -> dict[Any, list[tuple[str, str]]]:
     """Who reads each net: (cell, port), or ("", port) for the module's own outputs."""
     users: dict[Any, list[tuple[str, str]]] = defaultdict(list)
     for name, cell in module["cells"].items():
@@ -79,7 +91,7 @@ def absorb(module: dict[str, Any]) -> dict[str, str]:
     Returns, for each DP16KD that is read, an empty string when all its read ports now use their
     output registers, else the reason why not.
     """
-    cells, users = module["cells"], _users(module)
+    cells, users = module["cells"], users_of(module)
     outcome: dict[str, str] = {}
     for name in [key for key, cell in cells.items() if cell["type"] == "DP16KD"]:
         ram = cells[name]
@@ -109,7 +121,7 @@ def absorb(module: dict[str, Any]) -> dict[str, str]:
             outcome[name] = outcome.get(name) or reason
             if reason:
                 continue
-            ram["connections"][f"OCE{side}"] = [_enable(cells[names[0]])]
+            ram["connections"][f"OCE{side}"] = [enable_of(cells[names[0]])]
             for half in halves:
                 ram["parameters"][f"REGMODE_{half}"] = "OUTREG"
             for pin, key in zip(pins, names, strict=True):

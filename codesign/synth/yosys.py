@@ -33,7 +33,7 @@ has no retiming left.)"""
 
 _EXPLODED_BITS = 256
 _JOB = Path(__file__).with_name("yosys_job.py")
-_CODE = (_JOB, Path(__file__).with_name("outreg.py"))
+_CODE = (_JOB, *(Path(__file__).with_name(name) for name in ("outreg.py", "dspreg.py")))
 
 
 @dataclass(frozen=True, kw_only=True)

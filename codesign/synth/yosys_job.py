@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from codesign.synth.dspreg import absorb_multipliers
 from codesign.synth.outreg import absorb
 
 _CELL = re.compile(r"(.+)\.\d+\.\d+")
@@ -118,7 +119,10 @@ def main(job_path: str) -> None:
     run("write_json netlist.json")
     netlist = json.loads(Path("netlist.json").read_text())
     mapped = netlist["modules"][top]
-    outcome = absorb(mapped) if job["output_registers"] else {}
+    outcome = {}
+    if job["output_registers"]:
+        outcome = absorb(mapped)
+        absorb_multipliers(mapped)
     Path("netlist.json").write_text(json.dumps(netlist, separators=(",", ":")))
     for row in memories:
         said = [text for name, text in outcome.items() if _belongs(name, row["name"])]
