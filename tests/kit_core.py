@@ -2,7 +2,7 @@
 
 from hdl.params.neuron import CoreParams
 
-__all__ = ["packed_record", "tile_side"]
+__all__ = ["packed_record", "packed_state", "probed", "state_of", "tile_side"]
 
 
 def packed_record(params: CoreParams, fields: dict[str, int]) -> int:
@@ -13,6 +13,36 @@ def packed_record(params: CoreParams, fields: dict[str, int]) -> int:
         word |= (int(fields[name]) % (1 << bits)) << at
         at += bits
     return word
+
+
+def packed_state(params: CoreParams, membrane: int, current: int = 0, sent: int = 0) -> int:
+    """A neuron's state as an item of Memory.STATE."""
+    word, at = 0, 0
+    for value, bits in zip((membrane, current, sent), _widths(params), strict=True):
+        word |= (value % (1 << bits)) << at
+        at += bits
+    return word
+
+
+async def probed(ctx, dut, item: int) -> int:
+    """An item of Memory.STATE of core `dut`, which is at rest."""
+    ctx.set(dut.probe_slot, item)
+    await ctx.tick().repeat(3)
+    return ctx.get(dut.probe)
+
+
+async def state_of(ctx, dut, slot: int) -> tuple[int, int, int]:
+    """Membrane, current and what was sent of a slot, 0 where there is none."""
+    word, found = await probed(ctx, dut, slot), []
+    for bits in _widths(dut.params):
+        half = 1 << bits >> 1
+        found.append((word % (1 << bits) ^ half) - half)
+        word >>= bits
+    return found[0], found[1], found[2]
+
+
+def _widths(params: CoreParams) -> tuple[int, int, int]:
+    return params.membrane_bits, params.current_bits, params.sent_bits
 
 
 def tile_side(dut):

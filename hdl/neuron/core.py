@@ -8,7 +8,7 @@ from hdl.memory import configure, registered
 from hdl.neuron.dendrites import dendrites_for
 from hdl.neuron.emit import Emitter
 from hdl.neuron.ports import ConfigPort, emission_layout, event_layout, step_signature
-from hdl.neuron.update import NeuronUpdate, state_layout
+from hdl.neuron.update import NeuronUpdate
 from hdl.params.neuron import CoreParams, bits_for
 from hdl.params.noc import Memory
 
@@ -36,8 +36,8 @@ class NeuronCore(wiring.Component):
     o : events of its neurons, in slot order.
     step : starts a step or a clear of all state; only while `idle`.
     idle : level, nothing is going on: no event on its way, no update, nothing left to send.
-    config : writes memories (not STATE).
-    probe_slot, probe : state of that slot, 2 cycles later, while `idle`.
+    config : writes memories; STATE only while `idle`, or in a step that updates nothing.
+    probe_slot, probe : that item of Memory.STATE, 3 cycles later, while `idle`.
     """
 
     def __init__(self, params: CoreParams, config: ConfigPort | None = None, images=None):
@@ -51,8 +51,8 @@ class NeuronCore(wiring.Component):
                 "step": In(step_signature(p.levels)),
                 "idle": Out(1),
                 "config": In(self.config_signature),
-                "probe_slot": In(bits_for(p.slots)),
-                "probe": Out(state_layout(p)),
+                "probe_slot": In(bits_for(p.state_items)),
+                "probe": Out(p.probe_bits),
             }
         )
 
@@ -140,17 +140,24 @@ class NeuronCore(wiring.Component):
         if updates[0].decides:  # of the word that waits for its sum: it is read all the time
             m.d.comb += dendrites.lead.eq(updates[0].lead)
         fired = Cat(update.emits for update in updates) & (~clear).replicate(u)
+        # A state that is written through the configuration port.
+        low = bits_for(u)
+        restored = self.config.en & (self.config.memory == Memory.STATE)
+        if p.state_items > p.slots:
+            restored &= self.config.address < p.slots
+        here, given = self.config.address[low:][:word_bits], self.config.data[: p.state_bits]
+        part = restored.replicate(u) & Cat(self.config.address[:low] == k for k in range(u))
         m.d.comb += [
-            state_write.addr.eq(addresses[depth]),
-            state_write.data.eq(Cat(results)),
-            state_write.en.eq(passing[-1].replicate(len(state_write.en))),
+            state_write.addr.eq(Mux(passing[-1], addresses[depth], here)),
+            state_write.data.eq(Cat(Mux(passing[-1], result, given) for result in results)),
+            state_write.en.eq(Mux(passing[-1], ~0, part)),
             emitter.write.eq(passing[-1]),
             emitter.write_word.eq(addresses[depth]),
             emitter.write_fired.eq(fired),
         ]
 
         m.d.comb += [
-            emitter.i_word.eq(word),
+            emitter.i_word.eq(address),
             emitter.i_range.eq(current),
             emitter.states.eq(states),
             emitter.records.eq(records),
@@ -206,10 +213,31 @@ class NeuronCore(wiring.Component):
                 with m.If(~emitter.busy):
                     m.next = "Rest"
 
-        lane, lane_read = Signal(bits_for(u)), Signal(bits_for(u))
-        m.d.sync += [lane_read.eq(self.probe_slot[: bits_for(u)]), lane.eq(lane_read)]
-        m.d.comb += self.probe.as_value().eq(
-            Array(states.word_select(k, p.state_bits) for k in range(u))[lane]
-        )
+        # Probes.
+        place = self.probe_slot[:low]
+        for k in range(2):
+            held = Signal.like(place, name=f"place_{k + 1}")
+            m.d.sync += held.eq(place)
+            place = held
+        probe = [states.word_select(k, p.state_bits) for k in range(u)]
+        if p.changes:
+            probe = [Cat(x, emitter.sent.word_select(k, p.sent_bits)) for k, x in enumerate(probe)]
+            m.d.comb += [
+                emitter.clear.eq(clear),
+                emitter.restore.eq(part),
+                emitter.restore_word.eq(here),
+                emitter.restore_sent.eq(self.config.data[p.state_bits :][: p.sent_bits]),
+            ]
+        found = Array(probe)[place]
+        if p.state_items > p.slots:
+            index = Signal.like(dendrites.probe_index)
+            inner = Signal(3)
+            m.d.sync += [
+                index.eq(self.probe_slot - p.slots),
+                inner.eq(Cat(self.probe_slot >= p.slots, inner)),
+            ]
+            m.d.comb += dendrites.probe_index.eq(index)
+            found = Mux(inner[-1], dendrites.probe, found)
+        m.d.comb += self.probe.eq(found)
         m.d.comb += self.idle.eq(at_rest & ~dendrites.busy & ~self.i.valid)
         return m

@@ -1,12 +1,11 @@
 """The network interface between a core and its router."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.memory import table
 from hdl.neuron.ports import ConfigPort, emission_layout, event_layout
-from hdl.neuron.update import state_layout
 from hdl.noc.router import flit_layout
 from hdl.params.neuron import CoreParams, bits_for
 from hdl.params.noc import ConfigOp, FlitParams, InterfaceParams, Memory
@@ -17,7 +16,7 @@ __all__ = ["NetworkInterface", "config_port"]
 def item_bits(core: CoreParams, flit: FlitParams) -> dict[Memory, int]:
     """Width of one item of each memory that can be written."""
     widths = {memory: bits for memory, (_, bits) in core.items.items()}
-    return widths | {Memory.ROUTE: flit.route_bits}
+    return widths | {Memory.ROUTE: flit.route_bits, Memory.STATE: core.probe_bits}
 
 
 def config_port(core: CoreParams, flit: FlitParams) -> ConfigPort:
@@ -61,8 +60,8 @@ class NetworkInterface(wiring.Component):
                 "o_event": Out(stream.Signature(event_layout(core))),
                 "i_event": In(stream.Signature(emission_layout(core))),
                 "config": Out(config_port(core, params.flit)),
-                "probe_slot": Out(bits_for(core.slots)),
-                "probe": In(state_layout(core)),
+                "probe_slot": Out(bits_for(core.state_items)),
+                "probe": In(core.probe_bits),
                 "core_idle": In(1),
                 "idle": Out(1),
             }
@@ -179,14 +178,13 @@ class NetworkInterface(wiring.Component):
             m.d.sync += [memory.eq(chunk), address.eq(chunk[3:])]
 
         # Replies of a READ go out while flits keep coming in. A probe takes 3 cycles.
-        state = Value.cast(self.probe)
-        chunks = -(-len(state) // size)
+        chunks = -(-core.probe_bits // size)
         items = Signal(size)
         waited = Signal(2)
         number = Signal(range(chunks))
         for k in range(chunks):
             with m.If(number == k):
-                m.d.comb += reply.eq(state[k * size : (k + 1) * size])
+                m.d.comb += reply.eq(self.probe[k * size : (k + 1) * size])
         m.d.comb += [
             self.i_flit.ready.eq(is_config | self.o_event.ready),
             reply_valid.eq((items != 0) & (waited == 3) & self.core_idle),

@@ -21,7 +21,7 @@ from hdl.params.crossbar.device import Age
 from hdl.params.dendrites import Memory
 from hdl.params.neuron import CoreParams, Emit, Range
 from tests.crossbar.kit_plain import COUNT, MVM, PlainArray
-from tests.kit_core import tile_side
+from tests.kit_core import state_of, tile_side
 from tests.kit_hdl import clocked, run, stream_get, stream_put
 
 
@@ -255,9 +255,7 @@ def drive(bench, *, seed, stall, loaded, steps):
             sent = [] if kind == "clear" else list(enumerate(states))
             assert [(e.slot, e.value) for e in got] == sent, (number, seed)
             for slot in range(p.slots):
-                ctx.set(dut.probe_slot, slot)
-                await ctx.tick().repeat(2)
-                assert ctx.get(dut.probe).membrane == states[slot], (number, seed)
+                assert (await state_of(ctx, dut, slot))[0] == states[slot], (number, seed)
             values = new_values
             while draw.random() < 0.4:
                 await rewrite(ctx, draw.choice(list(Region)))

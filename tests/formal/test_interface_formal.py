@@ -70,7 +70,7 @@ class InterfaceSpec(Elaboratable):
             dut.o_flit.ready.eq(self.free),
             dut.o_event.ready.eq(self.takes),
             dut.core_idle.eq(self.core_idle),
-            dut.probe.as_value().eq(self.state),
+            dut.probe.eq(self.state),
         ]
         started = Signal()
         m.d.sync += started.eq(1)

@@ -8,7 +8,7 @@ from hdl.neuron.core import NeuronCore
 from hdl.neuron.ports import ConfigPort
 from hdl.params.neuron import FIELDS, CoreParams, Emit, Range, Reset
 from hdl.params.noc import Memory
-from tests.kit_core import packed_record, tile_side
+from tests.kit_core import packed_record, packed_state, state_of, tile_side
 from tests.kit_hdl import clocked, run, stream_get, stream_put
 
 
@@ -202,12 +202,21 @@ def test_core_follows_the_equations(case, seed, loaded):
 
     async def check_state(ctx):
         for n in range(p.slots):
-            ctx.set(dut.probe_slot, n)
-            await ctx.tick().repeat(2)
-            state = ctx.get(dut.probe)
-            assert state.membrane == model.membrane[n], (n, seed, log[-1])
+            membrane, current, _ = await state_of(ctx, dut, n)
+            assert membrane == model.membrane[n], (n, seed, log[-1])
             if p.current_bits:
-                assert state.current == model.current[n], (n, seed)
+                assert current == model.current[n], (n, seed)
+
+    async def restore(ctx):
+        """Any state into any slots, in any order."""
+        await until_idle(ctx)
+        for n in draw.sample(range(p.slots), draw.randint(1, p.slots)):
+            half, top = 1 << (p.membrane_bits - 1), 1 << p.current_bits >> 1
+            model.membrane[n] = draw.randrange(-half, half)
+            model.current[n] = draw.randrange(-top, top) if top else 0
+            item = packed_state(p, model.membrane[n], model.current[n])
+            await write(ctx, Memory.STATE, n, item)
+        await check_state(ctx)
 
     async def main(ctx):
         if loaded:
@@ -215,6 +224,8 @@ def test_core_follows_the_equations(case, seed, loaded):
                 for address, item in enumerate(items):
                     await write(ctx, memory, address, item)
         for number in range(8):
+            if number in (3, 6):
+                await restore(ctx)
             events = [
                 {
                     "axon": draw.randrange(p.axons),

@@ -30,26 +30,25 @@ def build(membrane_bits: int, current_bits: int) -> NetworkInterface:
 
 
 def fake_core(dut: NetworkInterface, states: list[int], busy: float, draw: random.Random):
-    """A core whose state shows only when it was idle for the 2 cycles of the probe.
+    """A core whose state shows only when it was idle for the 3 cycles of the probe.
 
     Its idle flag falls while events wait for it, and at random.
     """
 
     async def testbench(ctx):
-        held = [(0, False)] * 2  # what was asked 1 and 2 cycles ago, and whether it rested
+        held = [(0, False)] * 3  # what was asked 1, 2, 3 cycles ago, and whether it rested
         resting = True
         while True:
             if draw.random() < 0.2:
                 resting = draw.random() >= busy
             idle = resting and not ctx.get(dut.o_event.valid)
-            slot, good = held[1]
-            good = good and held[0][1] and idle
+            slot = held[-1][0]
+            good = idle and all(rested for _, rested in held)
             ctx.set(dut.core_idle, idle)
             word = states[slot] if good and slot < SLOTS else draw.getrandbits(40)
-            bits = len(dut.probe.as_value())
-            ctx.set(dut.probe.as_value(), word & ((1 << bits) - 1))
+            ctx.set(dut.probe, word & ((1 << len(dut.probe)) - 1))
             _, _, asked = await ctx.tick().sample(dut.probe_slot)
-            held = [(int(asked), idle), held[0]]
+            held = [(int(asked), idle), *held[:-1]]
 
     return testbench
 

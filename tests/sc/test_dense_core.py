@@ -12,7 +12,7 @@ from hdl.params.noc import Memory
 from hdl.params.sc.dense import DenseParams, Streams
 from hdl.params.sc.lfsr import TAPS, seed_of
 from hdl.sc.dense import DenseDendrites
-from tests.kit_core import tile_side
+from tests.kit_core import state_of, tile_side
 from tests.kit_hdl import clocked, run, stream_get, stream_put
 
 
@@ -274,9 +274,7 @@ def drive(bench, *, seed, stall, loaded, steps):
             sent = [] if kind == "clear" else list(enumerate(states))
             assert [(e.slot, e.value) for e in got] == sent, where
             for slot in range(p.slots):
-                ctx.set(dut.probe_slot, slot)
-                await ctx.tick().repeat(2)
-                assert ctx.get(dut.probe).membrane == states[slot], where
+                assert (await state_of(ctx, dut, slot))[0] == states[slot], where
             values, now = new_values, following
             if draw.random() < 0.5:
                 most = d.columns << (s.weight_bits + s.value_bits)

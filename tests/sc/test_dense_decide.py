@@ -10,7 +10,7 @@ from hdl.neuron.ports import ConfigPort
 from hdl.params.neuron import FIELDS, Emit, Reset
 from hdl.params.noc import Memory
 from hdl.sc.dense import DenseDendrites
-from tests.kit_core import tile_side
+from tests.kit_core import state_of, tile_side
 from tests.kit_hdl import clocked, run, stream_get, stream_put
 from tests.sc.test_dense_core import Bench, bit, dense, give, numbers
 
@@ -239,10 +239,7 @@ def drive(bench, *, seed, stall, steps):
                 await until_idle(ctx)
                 assert [(e.slot, e.value) for e in got] == sent, (where, new_ends)
             for slot in range(p.slots):
-                ctx.set(dut.probe_slot, slot)
-                await ctx.tick().repeat(2)
-                seen = ctx.get(dut.probe.membrane), ctx.get(dut.probe.current)
-                assert seen == states[slot], (where, slot)
+                assert (await state_of(ctx, dut, slot))[:2] == states[slot], (where, slot)
             if draw.random() < 0.5:
                 control = await new_control(ctx)
 
