@@ -1,4 +1,8 @@
-"""A model file by its kind: torch state_dicts (.pt, .pth), NIR graphs (all others)."""
+"""A model file by its kind: state_dicts of torch (.pt, .pth), numpy archives (.npz), NIR graphs.
+
+A state_dict is a state-space model if it has such a layer (mapping/importers/ssm.py), else a
+spiking transformer; a numpy archive is a state-space model.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,29 @@ from pathlib import Path
 from mapping.graph import Graph, Options
 from mapping.importers.inspection import Inspection
 from mapping.importers.nir import inspect_nir, load_nir
+from mapping.importers.ssm import inspect_ssm, is_ssm, load_ssm, read_tensors
 from mapping.importers.transformer import inspect_transformer, load_transformer
 
 __all__ = ["inspect_file", "load_graph"]
 
-_TORCH = (".pt", ".pth")
+_TENSORS = (".npz", ".pt", ".pth")
 
 
 def load_graph(path: str | os.PathLike[str], options: Options | None = None) -> Graph:
     """The model as a Graph; UserError with what is wrong with the file."""
-    torch = Path(path).suffix.lower() in _TORCH
-    return (load_transformer if torch else load_nir)(path, options)
+    kind = Path(path).suffix.lower()
+    if kind not in _TENSORS:
+        return load_nir(path, options)
+    tensors = read_tensors(path)
+    load = load_ssm if kind == ".npz" or is_ssm(tensors) else load_transformer
+    return load(path, options, tensors)
 
 
 def inspect_file(path: str | os.PathLike[str], options: Options | None = None) -> Inspection:
     """What is in the file; UserError only if it is no model at all."""
-    torch = Path(path).suffix.lower() in _TORCH
-    return (inspect_transformer if torch else inspect_nir)(path, options)
+    kind = Path(path).suffix.lower()
+    if kind not in _TENSORS:
+        return inspect_nir(path, options)
+    tensors = read_tensors(path)
+    look = inspect_ssm if kind == ".npz" or is_ssm(tensors) else inspect_transformer
+    return look(path, options, tensors)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections import Counter
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,12 @@ from typing import Any
 import numpy as np
 
 from hdl.params.errors import UserError
+from mapping.importers.archive import MAX_AXES, MAX_BYTES, check_finite, check_members
 from mapping.importers.torch_pickle import Tensor, read_pickle
 
 __all__ = ["MAX_BYTES", "read_torch"]
 
-MAX_BYTES = 1 << 30
-"""Most bytes of tensors that a file may unpack to."""
-
 MAX_PICKLE = 1 << 24
-MAX_AXES = 8
 _AGAIN = "save it again with torch.save(model.state_dict(), path)"
 _LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 
@@ -65,20 +61,13 @@ class _Archive:
         self.archive = archive
         members = archive.infolist()
         names = [m.filename for m in members]
-        for name in names:
-            if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
-                raise ValueError(f"has a member {name[:80]!r} that leaves the archive; {_AGAIN}")
-        name, times = Counter(names).most_common(1)[0] if names else ("", 0)
-        if times > 1:
-            raise ValueError(f"has the member {name[:80]!r} {times} times; {_AGAIN}")
+        check_members(members, size, _AGAIN)
         for member in members:
             if member.flag_bits & 1 or member.compress_type != zipfile.ZIP_STORED:
                 raise ValueError(
                     f"member {member.filename[:80]!r} is compressed or encrypted, which torch "
                     f"does not do; {_AGAIN}"
                 )
-        if sum(m.file_size for m in members) > size:
-            raise ValueError(f"has members that overlap; {_AGAIN}")
         roots = [n.removesuffix("data.pkl") for n in names if n.count("/") == 1
                  and n.endswith("/data.pkl")]  # fmt: skip
         if len(roots) != 1:
@@ -154,9 +143,5 @@ def _numbers(archive: _Archive, key: str, tensor: Tensor, order: str) -> np.ndar
     strides = [stride * flat.itemsize for stride in tensor.stride]
     view = np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.size, strides)
     values = np.array(view)
-    if values.dtype.kind == "f" and (bad := int(np.count_nonzero(~np.isfinite(values)))):
-        raise ValueError(
-            f"'{key}' has {bad} of {values.size} values that are NaN or infinite; train or export "
-            "it again"
-        )
+    check_finite(key, values)
     return values

@@ -27,6 +27,8 @@ STORAGES = {
     "torch CharStorage": "i1",
     "torch ByteStorage": "u1",
     "torch BoolStorage": "b1",
+    "torch ComplexFloatStorage": "c8",
+    "torch ComplexDoubleStorage": "c16",
 }
 
 _DICT = "collections OrderedDict"

@@ -54,10 +54,17 @@ from mapping.importers.transformer_checks import Draft
 __all__ = ["inspect_transformer", "load_transformer"]
 
 
-def load_transformer(path: str | os.PathLike[str], options: Options | None = None) -> Graph:
-    """The model as a Graph; UserError with all problems of the file at once."""
+def load_transformer(
+    path: str | os.PathLike[str],
+    options: Options | None = None,
+    tensors: dict[str, np.ndarray] | None = None,
+) -> Graph:
+    """The model as a Graph; UserError with all problems of the file at once.
+
+    tensors: those of the file, if they were read before.
+    """
     options = options or Options()
-    draft = Draft(read_torch(path))
+    draft = Draft(read_torch(path) if tensors is None else tensors)
     stated = [n for n, value in vars(Options()).items() if getattr(options, n) != value]
     draft.problems += [
         f"setting {name!r}: the file states how its neurons work; remove the setting"
@@ -68,12 +75,16 @@ def load_transformer(path: str | os.PathLike[str], options: Options | None = Non
     return Builder(Path(path).stem, draft).graph()
 
 
-def inspect_transformer(path: str | os.PathLike[str], options: Options | None = None) -> Inspection:
+def inspect_transformer(
+    path: str | os.PathLike[str],
+    options: Options | None = None,
+    tensors: dict[str, np.ndarray] | None = None,
+) -> Inspection:
     """Every tensor and layer; UserError only if the file holds no tensors at all."""
-    tensors = read_torch(path)
+    tensors = read_torch(path) if tensors is None else tensors
     graph, problems = None, []
     try:
-        graph = load_transformer(path, options)
+        graph = load_transformer(path, options, tensors)
     except UserError as error:
         problems.append(str(error).removeprefix(f"{path}: "))
     weights = [v for k, v in tensors.items() if k.endswith(".weight")]

@@ -1,0 +1,107 @@
+"""Trained state-space models to a Graph, from a torch state_dict or a numpy archive.
+
+The family of a model is told by the names of its tensors, at any depth and behind any prefix:
+
+| family | file | tensors that tell it |
+|---|---|---|
+| S4D of examples/s4d.py | mapping/importers/ssm_s4d.py | logdt, lre, im, C, D |
+| S4D of state-spaces/s4 | mapping/importers/ssm_s4d.py | kernel.log_dt, kernel.log_A_real, ... |
+
+What tensors don't tell (pooling, order of norms, activation, discretisation) comes from the
+caller's settings, or `config.NAME` (a number, see SETTINGS in mapping/importers/ssm_draft.py), or
+the default of the family; each is a note of the Graph. Dropout is that of evaluation: none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from hdl.params.errors import UserError
+from mapping.graph import Graph, Options
+from mapping.importers.inspection import Inspection
+from mapping.importers.npz_file import read_npz
+from mapping.importers.ssm_draft import Draft, ModelError, refused
+from mapping.importers.ssm_s4d import build_npz, build_s4d
+from mapping.importers.ssm_units import EXPECTED, find_units
+from mapping.importers.torch_file import read_torch
+
+__all__ = ["inspect_ssm", "is_ssm", "load_ssm", "read_tensors"]
+
+Build = Callable[[Draft], tuple[str, str]]
+
+FAMILIES: dict[str, Build] = {
+    "npz": build_npz,
+    "s4d": build_s4d,
+}
+
+
+def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """The tensors of a .npz or torch file; UserError if it is none."""
+    return (read_npz if Path(path).suffix.lower() == ".npz" else read_torch)(path)
+
+
+def is_ssm(tensors: Mapping[str, np.ndarray]) -> bool:
+    """Whether some state-space layer is among them."""
+    return any(unit.kind in FAMILIES for unit in find_units(tensors)[0])
+
+
+def _build(
+    name: str, tensors: Mapping[str, np.ndarray], options: Options, settings: Mapping[str, str]
+) -> Graph:
+    draft = Draft(tensors, options, settings)
+    kinds = dict.fromkeys(u.kind for u in draft.units if u.kind in FAMILIES)
+    if not kinds:
+        draft.problems.append(f"holds no state-space layer; expected are {EXPECTED}")
+    elif len({FAMILIES[k] for k in kinds}) > 1:
+        draft.problems.append(f"holds layers of several families: {', '.join(kinds)}; split it")
+    draft.check()
+    output, readout = FAMILIES[next(iter(kinds))](draft)
+    return draft.builder.graph(name, [output], options, readout)
+
+
+def load_ssm(
+    path: str | os.PathLike[str],
+    options: Options | None = None,
+    tensors: Mapping[str, np.ndarray] | None = None,
+    **settings: str,
+) -> Graph:
+    """The model as a Graph; UserError with all problems of the file at once.
+
+    tensors: those of the file, if they were read before.
+    """
+    tensors = read_tensors(path) if tensors is None else tensors
+    try:
+        return _build(Path(path).stem, tensors, options or Options(), settings)
+    except ModelError as error:
+        raise refused(path, str(error).split("\n")) from None
+
+
+def inspect_ssm(
+    path: str | os.PathLike[str],
+    options: Options | None = None,
+    tensors: Mapping[str, np.ndarray] | None = None,
+) -> Inspection:
+    """Every layer, mappable or not; UserError only if the file holds no tensors at all."""
+    tensors = read_tensors(path) if tensors is None else tensors
+    graph, problems = None, []
+    try:
+        graph = _build(Path(path).stem, tensors, options or Options(), {})
+    except ModelError as error:
+        problems = str(error).split("\n")
+    except UserError as error:
+        problems = [str(error)]
+    weights = [v for k, v in tensors.items() if k.endswith(".weight") and v.ndim > 1]
+    total = sum(w.size for w in weights)
+    return Inspection(
+        name=Path(path).stem,
+        nodes=graph.nodes if graph else (),
+        edges=graph.edges if graph else (),
+        parameters=sum(v.size for k, v in tensors.items() if not k.startswith("config.")),
+        density=sum(int(np.count_nonzero(w)) for w in weights) / total if total else 1.0,
+        problems=tuple(problems),
+        notes=graph.notes if graph else (),
+    )

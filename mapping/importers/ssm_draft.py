@@ -1,0 +1,156 @@
+"""A state-space model while it is read: its units, its settings, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hdl.params.errors import UserError
+from mapping.discretise import METHODS
+from mapping.graph import Options
+from mapping.importers.expression import Affine, Builder
+from mapping.importers.ssm_units import EXPECTED, Unit, find_units
+
+__all__ = ["SETTINGS", "Draft", "ModelError", "refused"]
+
+#: What a state_dict doesn't hold and config.* may: the values by their number.
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "pooling": ("mean", "last", "none"),
+    "activation": ("none", "relu", "gelu", "tanh", "sigmoid", "silu"),
+    "discretisation": METHODS,
+    "prenorm": ("no", "yes"),
+    "residual": ("no", "yes"),
+}
+_FIXED = ("dt", "scheme", "compare", "reset", "recurrent_delay", "force")
+
+
+class ModelError(ValueError):
+    """All problems of a model, one a line."""
+
+
+class Draft:
+    """What a front end takes units from; `problems` of all checks so far.
+
+    settings: by the names of SETTINGS, instead of what the file says.
+    """
+
+    def __init__(
+        self, tensors: Mapping[str, np.ndarray], options: Options, settings: Mapping[str, str]
+    ) -> None:
+        self.options, self.settings = options, dict(settings)
+        self.config = {k[7:]: v for k, v in tensors.items() if k.startswith("config.")}
+        self.extra = {k: v for k, v in tensors.items() if not k.startswith("config.")}
+        self.units, unknown, self.problems = find_units(self.extra)
+        self.extra = {k: self.extra[k] for k in unknown}
+        self.rest = list(self.units)
+        self.builder = Builder()
+        self.used: set[str] = set()
+        for name in _FIXED:
+            if getattr(options, name) != getattr(Options(), name):
+                self.problems.append(f"setting {name!r} is of spiking neurons; remove the setting")
+        if options.discretisation is not None:
+            self.settings["discretisation"] = options.discretisation
+        for name, value in self.settings.items():
+            if name not in SETTINGS or value not in SETTINGS[name]:
+                known = {n: " or ".join(v) for n, v in SETTINGS.items()}.get(name, list(SETTINGS))
+                self.problems.append(f"setting {name!r} must be {known}, not {value!r}")
+
+    def check(self) -> None:
+        """Raise ModelError if there are problems."""
+        if self.problems:
+            raise ModelError("\n".join(self.problems))
+
+    def of_kind(self, *kinds: str) -> list[Unit]:
+        return [u for u in self.rest if u.kind in kinds]
+
+    def take(self, prefix: str, *kinds: str) -> Unit:
+        """The unit with this prefix; a problem and an empty one if it is missing."""
+        for unit in self.rest:
+            if unit.prefix == prefix and unit.kind in kinds:
+                self.rest.remove(unit)
+                return unit
+        self.problems.append(f"'{prefix}weight' ({' or '.join(kinds)}) is missing")
+        return Unit(kinds[0], prefix, -1)
+
+    def maybe(self, unit: Unit | None) -> Unit | None:
+        if unit is not None:
+            self.rest.remove(unit)
+        return unit
+
+    def ends(self, first: int, last: int) -> tuple[Unit | None, Unit | None]:
+        """The linear units before place `first` and behind `last`, where there are any."""
+        linear = self.of_kind("linear")
+        before = [u for u in linear if u.place < first]
+        behind = [u for u in linear if u.place > last]
+        encoder = self.maybe(before[-1] if before else None)
+        return encoder, self.maybe(behind[0] if behind else None)
+
+    def choose(self, name: str, default: str) -> str:
+        """A setting of the model: from the caller, the file, or the default; it becomes a note."""
+        self.used.add(name)
+        values, given = SETTINGS[name], self.config.get(name)
+        number = given.reshape(-1)[0].item() if given is not None and given.size == 1 else -1
+        if name in self.settings:
+            value, origin = self.settings[name], "as it was set"
+        elif given is None:
+            value, origin = default, f"the default; the file has no config.{name}"
+        elif number in range(len(values)):
+            value, origin = values[int(number)], "as the file says"
+        else:
+            meaning = ", ".join(f"{i} {v}" for i, v in enumerate(values))
+            self.problems.append(f"'config.{name}' must be one of {meaning}, not {given.tolist()}")
+            return default
+        self.builder.note("", f"{name}: {value}", origin)
+        return value
+
+    def width(self, unit: Unit, letter: str, size: int) -> None:
+        """That a unit takes (or gives) `size` values."""
+        if unit.sizes.get(letter, size) != size:
+            self.problems.append(
+                f"'{unit.name}' is made for {unit.sizes[letter]} values, {size} arrive there"
+            )
+
+    def stable(self, unit: Unit, poles: np.ndarray, *others: np.ndarray) -> None:
+        """That all poles lie in the unit circle and all numbers are finite."""
+        if not all(np.isfinite(v).all() for v in (poles, *others)):
+            self.problems.append(f"'{unit.name}' has parameters so large that its poles overflow")
+        elif bad := int(np.count_nonzero(np.abs(poles) >= 1)):
+            self.problems.append(
+                f"'{unit.name}': {bad} of {poles.size} poles are not stable (|a| up to "
+                f"{np.abs(poles).max():.6g}, it must be below 1); train it with a bound on them"
+            )
+
+    def finish(self) -> None:
+        """That nothing of the file was left out; raises with all problems."""
+        names = [u.prefix + n for u in self.rest for n in u.tensors] + list(self.extra)
+        names += [f"config.{n}" for n in self.config if n not in self.used]
+        names += [f"setting {n}" for n in self.settings if n in SETTINGS and n not in self.used]
+        if names:
+            shown = ", ".join(f"'{n[:60]}'" for n in names[:8])
+            more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+            self.problems.append(f"has no place for {shown}{more}; expected are {EXPECTED}")
+        self.check()
+
+    def encode(self, unit: Unit | None, size: int) -> Affine:
+        """The model's input, behind its encoder if there is one."""
+        if unit is None:
+            return self.builder.input(size)
+        return self.linear(unit, self.builder.input(unit.sizes["I"]))
+
+    def linear(self, unit: Unit, x: Affine) -> Affine:
+        return self.builder.linear(unit.name, x, unit["weight"], unit.get("bias"))
+
+    def answer(self, unit: Unit | None, x: Affine) -> Any:
+        """The output layer: a decoder, or the values themselves."""
+        x = x if unit is None else self.linear(unit, x)
+        name = "output" if unit is None else unit.name
+        return self.builder.layer(name, "Linear", x).name
+
+
+def refused(path: Any, problems: list[str]) -> UserError:
+    """One error for all problems of a file."""
+    if len(problems) == 1:
+        return UserError(f"{path}: {problems[0]}")
+    return UserError("\n  ".join([f"{path}: {len(problems)} problems", *problems]))
