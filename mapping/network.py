@@ -18,6 +18,7 @@ from hdl.params.neuron import Emit, sends_value
 from hdl.params.sc.attention import PORTS, AttentionParams
 from hdl.params.sc.dense import Streams
 from hdl.params.ssm.gate import OPERANDS, Gate
+from mapping.changes import change_problems
 from mapping.dendrites import dendrite_problems
 from mapping.program import Program, Projection
 from mapping.schedule import Edge
@@ -162,7 +163,7 @@ def _check(program: Program) -> None:
     for name in program.outputs:
         if name not in levels or levels[name] == 0:
             wrong.append(f"output {name}: there is no such population")
-    if wrong := wrong or dendrite_problems(program):
+    if wrong := wrong or dendrite_problems(program) + change_problems(program):
         raise UserError("; ".join(wrong))
 
 

@@ -13,8 +13,11 @@ from hdl.params.neuron import FIELDS
 from hdl.params.noc import Memory
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import DenseParams
+from hdl.params.ssm.diagonal import DiagonalParams
+from hdl.params.ssm.gate import GateParams
 from sim.golden.sc.attention import AttentionModel
 from tests.mapping.plain_banks import PlainBanks
+from tests.mapping.plain_states import PlainGates, PlainStates
 from tests.sim.golden.test_dense import plain_bit, plain_numbers
 
 __all__ = ["Core", "Fabric", "unpack", "walk"]
@@ -82,6 +85,11 @@ class Core:
         self.params = params
         self.images = images
         self.banks: PlainBanks | None = None
+        self.inner: PlainStates | PlainGates | None = None
+        if isinstance(params.dendrites, DiagonalParams):
+            self.inner = PlainStates(params.dendrites, images, params.slots)
+        elif isinstance(params.dendrites, GateParams):
+            self.inner = PlainGates(params.dendrites, images, params.slots)
         self.clear()
 
     def clear(self) -> None:
@@ -89,12 +97,27 @@ class Core:
         self.inputs: dict = {}  # what events of this step set: column, or port, token, column
         self.heard: list[dict] = []  # the inputs of all steps since the clear
         self.acc, self.membrane, self.current = [0] * slots, [0] * slots, [0] * slots
+        self.sent = [0] * slots
+        if self.inner is not None:
+            self.inner.clear()
         if self.banks is not None:
             self.banks.restart()
         elif isinstance(self.params.dendrites, CrossbarParams) and self.images:
             self.banks = PlainBanks(self.params.dendrites, self.images)
 
     def write(self, memory: Memory, address: int, item: int) -> None:
+        p = self.params
+        if memory == Memory.STATE and address >= p.slots:
+            assert self.inner is not None
+            self.inner.restore(address - p.slots, item)
+            return
+        if memory == Memory.STATE:
+            widths = p.membrane_bits, p.current_bits, p.sent_bits
+            *parts, rest = unpack(item, *widths)
+            assert rest == 0
+            for values, part, bits in zip(self.own, parts, widths, strict=True):
+                values[address] = signed(part, bits) if bits else 0
+            return
         if memory == Memory.CONTROL:
             count = self.params.items[memory][0]
             items = self.images[memory] = list(self.images.get(memory, [0] * count))
@@ -104,6 +127,25 @@ class Core:
         items = self.images.setdefault(memory, [])
         assert len(items) == address
         items.append(item)
+
+    @property
+    def own(self) -> tuple[list[int], list[int], list[int]]:
+        return self.membrane, self.current, self.sent
+
+    def state(self, address: int) -> int:
+        """An item of Memory.STATE."""
+        p = self.params
+        if address >= p.slots:
+            assert self.inner is not None
+            values, widths = self.inner.item(address - p.slots)
+        else:
+            values = [part[address] for part in self.own]
+            widths = [p.membrane_bits, p.current_bits, p.sent_bits]
+        word = shift = 0
+        for value, bits in zip(values, widths, strict=True):
+            word |= (value & ((1 << bits) - 1)) << shift
+            shift += bits
+        return word
 
     def row(self, axon: int) -> list[tuple[int, int]]:
         """(slot, weight << exponent) of all entries of a row, zero weights left out."""
@@ -158,6 +200,9 @@ class Core:
                 assert (tile, row) not in self.inputs
                 self.inputs[tile, row] = signed(value, p.value_bits) if d.crossbar.value_bits else 1
             return
+        if self.inner is not None:
+            self.inner.take(axon, signed(value, p.value_bits))
+            return
         if p.dendrites is not None:
             d = p.dendrites
             pointer = self.images[Memory.POINTER][axon]
@@ -183,6 +228,8 @@ class Core:
         elif isinstance(d, CrossbarParams):
             assert self.banks is not None
             self.acc = self.banks.sums(self.inputs, self.images)[:slots]
+        elif self.inner is not None:
+            self.acc = self.inner.sums()
         elif isinstance(d, AttentionParams):
             self.heard.append(self.inputs)
             arrays = np.zeros((3, len(self.heard), d.tokens, d.dim), np.uint8)
@@ -243,10 +290,14 @@ class Core:
             rest -= f["reset_value"]
         return rest - f["threshold"], f["shift"], f["emit"] == 1
 
+    def range_of(self, slot: int) -> int:
+        word = slot // self.params.update_lanes
+        ranges = enumerate(self.params.ranges)
+        return next((k for k, r in ranges if r.first <= word < r.end), 0)
+
     def fields(self, slot: int) -> dict[str, int]:
         p = self.params
-        word = slot // p.update_lanes
-        number = next((k for k, r in enumerate(p.ranges) if r.first <= word < r.end), 0)
+        number = self.range_of(slot)
         out = {n: v[number] if isinstance(v, tuple) else v for n, v in p.shared.items()}
         record = self.images[Memory.PARAMETER][slot] if p.record_bits else 0
         for name in FIELDS:
@@ -278,12 +329,33 @@ class Core:
             self.membrane[slot] = sat(v - f["reset_value"], p.membrane_bits)
         else:
             self.membrane[slot] = v
+        if f["emit"] & 3 == 2:
+            return self.value(slot, f)
         if f["emit"] == 1:
             return 1 if spike else None
-        if f["emit"] == 2:
-            half = (1 << f["value_shift"]) >> 1
-            return sat((self.membrane[slot] + half) >> f["value_shift"], p.emission_bits) or None
         return self.membrane[slot] if f["emit"] == 3 else None
+
+    def value(self, slot: int, f: dict[str, int]) -> int | None:
+        """What a neuron sends that sends values."""
+        p, form, changes = self.params, f["emit"] >> 2 & 3, f["emit"] >> 4
+        bits = p.emission_bits - changes
+        q = (self.membrane[slot] + ((1 << f["value_shift"]) >> 1)) >> f["value_shift"]
+        if form == 0:
+            value = sat(q, bits)
+        elif form == 1:
+            value = min(max(q, 0), (1 << (bits - 1)) - 1)
+        else:
+            assert form == 2
+            index = p.tables[self.range_of(slot)] << p.table_bits
+            index += sat(q, p.table_bits) + (1 << (p.table_bits - 1))
+            value = signed(self.images[Memory.TABLE][index], p.emission_bits)
+            assert sat(value, bits) == value
+        if not changes:
+            return value or None
+        if abs(value - self.sent[slot]) <= f["threshold"]:
+            return None
+        change, self.sent[slot] = value - self.sent[slot], value
+        return change
 
 
 class Fabric:
@@ -366,11 +438,9 @@ class Fabric:
             state[1] += data
 
     def reply(self, core: Core, slot: int, chunk: int) -> None:
-        p, f = core.params, self.flit
-        item = core.membrane[slot] & ((1 << p.membrane_bits) - 1)
-        item |= (core.current[slot] & ((1 << p.current_bits) - 1)) << p.membrane_bits
+        f, item = self.flit, core.state(slot)
         address = 1 << (f.body_bits + 1) | 1 << (f.body_bits + 1 + f.rows_bits)  # the host's
-        for k in range(-(-(p.membrane_bits + p.current_bits) // chunk)):
+        for k in range(-(-core.params.probe_bits // chunk)):
             part = item >> (k * chunk) & ((1 << chunk) - 1)
             self.out.append(part | 1 << f.body_bits | address)
 
