@@ -12,8 +12,10 @@ from hdl.params.crossbar.core import CrossbarParams
 from hdl.params.neuron import CoreParams
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import DenseParams
+from hdl.params.ssm.diagonal import DiagonalParams
 from hdl.sc.attention_dendrites import AttentionDendrites
 from hdl.sc.dense import DenseDendrites
+from hdl.ssm.diagonal import DiagonalDendrites
 
 __all__ = ["Dendrites", "dendrites_for"]
 
@@ -62,6 +64,7 @@ KINDS: dict[type, type] = {
     DenseParams: DenseDendrites,
     AttentionParams: AttentionDendrites,
     CrossbarParams: CrossbarDendrites,
+    DiagonalParams: DiagonalDendrites,
 }
 
 
