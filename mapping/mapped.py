@@ -77,7 +77,7 @@ class Mapped:
     stream_lanes, generator, generators, stream_length; "crossbar": blocks, banks, rows and columns
     of a bank, cells, converters (of all banks), adc_bits, sampling, device; "states": states,
     order, complex, state_lanes, mix_bits (0 if states are neurons); "states" and "gate":
-    memory_bits (what the dendrites remember), update_cycles};
+    memory_bits (what the dendrites remember), multipliers, update_cycles};
     "links": expected flits per step of each link "x,y>x,y" ("host" for the host);
     "km1": mean number of other cores that a spike must reach; "mean_hops": links per flit.
     `notes`: what a user should know, a list of {"node", "change", "effect"}.

@@ -94,6 +94,7 @@ def _of_dendrites(rows: Contents) -> dict[str, Any]:
     if isinstance(rows, States | Gates):
         remembers = {
             "memory_bits": rows.state_bits,
+            "multipliers": rows.params.multipliers,
             "update_cycles": rows.params.update_cycles(rows.slots),
         }
         if isinstance(rows, Gates):

@@ -294,7 +294,7 @@ def test_stats_name_states_bits_and_cycles():
     core = mapped.mesh.cores[shown["tile"]]
     wanted = {
         "weight_bits": 18, "states": 20, "order": 5, "complex": True, "state_lanes": 4,
-        "mix_bits": 18, "memory_bits": 4 * 2 * 4 * (2 * 16 + 32) + 4 * 7,
+        "mix_bits": 18, "multipliers": 4 * 6, "memory_bits": 4 * 2 * 4 * (2 * 16 + 32) + 4 * 7,
         "synapse_bits": 4 * 2 * 4 * 75 + shown["axons"] * 3,
     }  # fmt: skip
     assert {key: shown[key] for key in wanted} == wanted
@@ -302,6 +302,7 @@ def test_stats_name_states_bits_and_cycles():
     mapped = map_program(gated_program(1, changes=True), Target())
     shown = next(c for c in mapped.stats["cores"] if c["dendrites"] == "gate")
     assert shown["memory_bits"] == 5 * 2 * 7
+    assert shown["multipliers"] == 1
     assert shown["weight_bits"] == 0
 
 

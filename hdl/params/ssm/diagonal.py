@@ -176,6 +176,12 @@ class DiagonalParams(DendritesParams):
         return slots // self.diagonal.neurons * self.words
 
     @property
+    def multipliers(self) -> int:
+        """Products a cycle, of 18 x 18 bits at most."""
+        d = self.diagonal
+        return self.lanes * (d.parts**2 // d.neurons + (d.parts if d.mixed else 0))
+
+    @property
     def coefficient_bits(self) -> int:
         """Bits of an item of Memory.SYNAPSE."""
         d = self.diagonal

@@ -61,6 +61,9 @@ class GateParams(DendritesParams):
 
     gate: Gate
 
+    #: Products a cycle.
+    multipliers = 1
+
     def items(self, slots: int, axons: int) -> dict[Memory, tuple[int, int]]:
         return {Memory.POINTER: (axons, bits_for(slots) + 2)}
 
