@@ -58,6 +58,9 @@ class Affine:
         left = csr_array(diags_array(matrix) if matrix.ndim == 1 else matrix)
         own = np.zeros(left.shape[0]) if bias is None else np.asarray(bias, np.float64)
         terms = {key: csr_array(left @ m) for key, m in self.terms.items()}
+        for product in terms.values():
+            product.eliminate_zeros()
+        terms = {key: product for key, product in terms.items() if product.nnz}
         return Affine(name, left @ self.bias + own, terms, (*self.nodes, name))
 
     def plus(self, name: str, *others: Affine) -> Affine:
@@ -139,7 +142,6 @@ class Builder:
         self.record(name, kind, size)
         for port, value in ports.items():
             for (source, delay), matrix in value.terms.items():
-                matrix.eliminate_zeros()
                 node = "+".join(value.nodes)
                 self.connections.append(
                     Connection(

@@ -25,7 +25,9 @@ from mapping.graph import Graph, Options
 from mapping.importers.inspection import Inspection
 from mapping.importers.npz_file import read_npz
 from mapping.importers.ssm_draft import Draft, ModelError, refused
+from mapping.importers.ssm_lmu import build_lmu
 from mapping.importers.ssm_s4d import build_npz, build_s4d
+from mapping.importers.ssm_states import build_states
 from mapping.importers.ssm_units import EXPECTED, find_units
 from mapping.importers.torch_file import read_torch
 
@@ -36,6 +38,11 @@ Build = Callable[[Draft], tuple[str, str]]
 FAMILIES: dict[str, Build] = {
     "npz": build_npz,
     "s4d": build_s4d,
+    "s5": build_states,
+    "s5 factorised": build_states,
+    "lru": build_states,
+    "lru parts": build_states,
+    "lmu": build_lmu,
 }
 
 

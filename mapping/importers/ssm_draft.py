@@ -87,6 +87,15 @@ class Draft:
         encoder = self.maybe(before[-1] if before else None)
         return encoder, self.maybe(behind[0] if behind else None)
 
+    def norms(self, layers: int) -> list[Unit]:
+        """All LayerNorms that are left: none, or one for each layer."""
+        norms = self.of_kind("norm")
+        self.rest = [u for u in self.rest if u not in norms]
+        if norms and len(norms) != layers:
+            self.problems.append(f"has {len(norms)} LayerNorms for {layers} layers; one each fits")
+            return []
+        return norms
+
     def choose(self, name: str, default: str) -> str:
         """A setting of the model: from the caller, the file, or the default; it becomes a note."""
         self.used.add(name)
@@ -125,12 +134,14 @@ class Draft:
     def finish(self) -> None:
         """That nothing of the file was left out; raises with all problems."""
         names = [u.prefix + n for u in self.rest for n in u.tensors] + list(self.extra)
-        names += [f"config.{n}" for n in self.config if n not in self.used]
-        names += [f"setting {n}" for n in self.settings if n in SETTINGS and n not in self.used]
+        names += [f"config.{n}" for n in self.config if n not in SETTINGS]
         if names:
             shown = ", ".join(f"'{n[:60]}'" for n in names[:8])
             more = f" and {len(names) - 8} more" if len(names) > 8 else ""
             self.problems.append(f"has no place for {shown}{more}; expected are {EXPECTED}")
+        for name in SETTINGS:
+            if name not in self.used and (name in self.config or name in self.settings):
+                self.problems.append(f"{name} means nothing in this model; leave it out")
         self.check()
 
     def encode(self, unit: Unit | None, size: int) -> Affine:

@@ -24,7 +24,7 @@ from mapping.importers.expression import Affine
 from mapping.importers.ssm_draft import Draft
 from mapping.importers.ssm_units import Unit
 
-__all__ = ["build_npz", "build_s4d"]
+__all__ = ["build_npz", "build_s4d", "glu"]
 
 Kernel = tuple[np.ndarray, np.ndarray]
 
@@ -117,10 +117,8 @@ def build_s4d(draft: Draft) -> tuple[str, str]:
     method = draft.choose("discretisation", "zoh")
     layers = draft.of_kind("s4d")
     encoder, decoder = draft.ends(layers[0].place, layers[-1].place)
-    norms = draft.of_kind("norm")
-    draft.rest = [u for u in draft.rest if u not in layers and u not in norms]
-    if norms and len(norms) != len(layers):
-        draft.problems.append(f"has {len(norms)} LayerNorms, as many as layers ({len(layers)}) fit")
+    norms = draft.norms(len(layers))
+    draft.rest = [u for u in draft.rest if u not in layers]
     first = bool(norms) and draft.choose("prenorm", "no") == "yes"
     residual = draft.choose("residual", "yes") == "yes"
     size = layers[0].sizes["H"]
