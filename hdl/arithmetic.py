@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Const, Mux, Shape, Value, signed, unsigned
 
-__all__ = ["integer", "saturate", "scaled_sum", "times"]
+__all__ = ["exceeds", "integer", "saturate", "scaled_sum", "times"]
 
 
 def integer(bits: int) -> Shape:
@@ -62,3 +62,12 @@ def saturate(value: Value, bits: int) -> Value:
     fits = (top == 0) | top.all()
     limit = Cat((~sign).replicate(bits - 1), sign)
     return Mux(fits, value[:bits], limit).as_signed()
+
+
+def exceeds(value: Value, limit: Value | int) -> Value:
+    """abs(value) > limit for a signed `value`: the sign of limit - abs(value), from one adder."""
+    limit = Value.cast(limit)
+    up = ~value[-1]  # value is to be negated: inverted, and the carry that comes in
+    high = Cat(up, value ^ up.replicate(len(value))).as_signed()
+    low = Cat(up, limit)
+    return (high + (low.as_signed() if limit.shape().signed else low))[-1]

@@ -64,10 +64,12 @@ class NeuronCore(wiring.Component):
 
         dendrites = dendrites_for(p, self.config_signature, self.images)
         m.submodules.dendrites = dendrites
-        m.submodules.emitter = emitter = Emitter(p)
+        emitter = Emitter(p, self.config_signature, self.images)
+        m.submodules.emitter = emitter
         connect(m, flipped(self.i), dendrites.i)
         connect(m, emitter.o, flipped(self.o))
         connect(m, flipped(self.config), dendrites.config)
+        connect(m, flipped(self.config), emitter.config)
 
         # Which words: those of each range whose level is in the mask, range after range.
         mask = Signal(p.levels)

@@ -1,15 +1,16 @@
 """Sends what the neurons of a core have to say after an update."""
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hdl.arithmetic import saturate
-from hdl.neuron.fields import Fields
-from hdl.neuron.ports import emission_layout
+from hdl.arithmetic import integer
+from hdl.memory import registered
+from hdl.neuron.payload import Payload
+from hdl.neuron.ports import ConfigPort, emission_layout
 from hdl.neuron.update import record_layout, state_layout
-from hdl.params.neuron import CoreParams, Emit, bits_for
+from hdl.params.neuron import CoreParams, bits_for
 from hdl.stream import Fork
 
 __all__ = ["Emitter"]
@@ -18,12 +19,14 @@ __all__ = ["Emitter"]
 class Emitter(wiring.Component):
     """Remembers which neurons of a state word may send; later sends them one by one, in order.
 
-    Latency: 4 cycles from a scanned word to its first event; a word without events takes one
-    cycle, a word with n of them n cycles. Stalls on `o` hold the scan.
+    Latency: 4 cycles from a scanned word to its first event, and those of `Payload`; a word
+    without events takes one cycle, a word with n of them n cycles. Stalls on `o` hold the scan.
 
     Parameters
     ----------
     params : the core.
+    config : signature of the configuration port.
+    images : initial contents of memories.
 
     Members
     -------
@@ -32,12 +35,29 @@ class Emitter(wiring.Component):
         read at the same time, into registers that hold while `i_ready` is low.
     states, records : these registers, two cycles behind the word.
     o : events.
+    config : writes the tables.
     busy : level, a scanned word is not done with.
+
+    If the core sends changes (each neuron's `sent` stands in a memory here):
+
+    sent : of the neurons of `i_word`, two cycles behind it as the states are.
+    clear : with `write`: the neurons of `write_word` have sent 0.
+    restore, restore_word, restore_sent : these neurons of a word have sent that; nothing else goes
+        on.
     """
 
-    def __init__(self, params: CoreParams):
+    def __init__(self, params: CoreParams, config: ConfigPort | None = None, images=None):
         p = self.params = params
         u = p.update_lanes
+        config = config or ConfigPort(24, 64)
+        self.payload = Payload(p, config, images)
+        sent = {
+            "sent": Out(u * p.sent_bits),
+            "clear": In(1),
+            "restore": In(u),
+            "restore_word": In(bits_for(p.state_words)),
+            "restore_sent": In(p.sent_bits),
+        }
         super().__init__(
             {
                 "write": In(1),
@@ -50,8 +70,10 @@ class Emitter(wiring.Component):
                 "states": In(u * p.state_bits),
                 "records": In(u * p.record_bits),
                 "o": Out(stream.Signature(emission_layout(p))),
+                "config": In(config),
                 "busy": Out(1),
             }
+            | (sent if p.changes else {})
         )
 
     def elaborate(self, platform):
@@ -78,6 +100,7 @@ class Emitter(wiring.Component):
         slot = Signal(bits_for(p.slots))
         state = Signal(state_layout(p))
         record = Signal(record_layout(p))
+        before = Signal(integer(p.sent_bits))
         of_range = Signal.like(self.i_range)
 
         payload_ready = Signal()
@@ -112,30 +135,52 @@ class Emitter(wiring.Component):
                 m.d.sync += record.eq(
                     Array(self.records.word_select(k, p.record_bits) for k in range(u))[lane]
                 )
+            if p.changes:
+                m.d.sync += before.eq(
+                    Array(self.sent.word_select(k, p.sent_bits) for k in range(u))[lane]
+                )
 
-        # Payload.
-        fields = Fields(m, p, record, of_range)
-        value, silent = 1, 0
-        if p.value_bits:
-            shift = fields.at(0, "value_shift")
-            half = (1 << shift) >> 1
-            scaled = saturate((state.membrane + half) >> shift, max(p.emission_bits, 1))
-            is_value = fields.at(0, "emit") == Emit.VALUE
-            value = Mux(
-                is_value, scaled, Mux(fields.at(0, "emit") == Emit.STATE, state.membrane, 1)
-            )
-            silent = is_value & (scaled == 0)
+        m.submodules.payload = payload = self.payload
+        connect(m, flipped(self.config), payload.config)
         # Two places: what waits behind `o` waits for a register, not for the whole network.
         m.submodules.out = out = Fork(emission_layout(p), takers=1)
         m.d.comb += [
-            payload_ready.eq(out.i.ready),
-            out.i.valid.eq(picked & ~silent),
-            out.i.p.slot.eq(slot),
-            out.i.p.value.eq(value),
+            payload.i_valid.eq(picked),
+            payload.slot.eq(slot),
+            payload.membrane.eq(state.membrane),
+            payload.record.eq(record),
+            payload.number.eq(of_range),
+            payload.sent.eq(before),
+            payload_ready.eq(payload.i_ready),
+            payload.o.ready.eq(out.i.ready),
+            out.i.valid.eq(payload.o.valid),
+            out.i.payload.eq(payload.o.payload),
             out.route.eq(1),
             out.free.eq(self.o.ready),
             self.o.valid.eq(out.request),
             self.o.payload.eq(out.word),
-            self.busy.eq(read | left.any() | picked | ~out.idle),
+            self.busy.eq(read | left.any() | picked | payload.busy | ~out.idle),
         ]
+        if p.changes:
+            self._remember(m, payload)
         return m
+
+    def _remember(self, m: Module, payload: Payload) -> None:
+        """The memory of what was sent. A word is read before its neurons' new values come."""
+        p = self.params
+        u = p.update_lanes
+        sent, write = registered(
+            m, "sent", self.i_word, self.i_ready, depth=p.state_words, bits=p.sent_bits, parts=u
+        )
+        lane, word = payload.changed_slot[: bits_for(u)], payload.changed_slot[bits_for(u) :]
+        clear = self.write & self.clear
+        value = Mux(payload.changed, payload.value, Mux(clear, 0, self.restore_sent))
+        one = Cat(payload.changed & (lane == k) for k in range(u))
+        m.d.comb += [
+            self.sent.eq(sent),
+            write.addr.eq(
+                Mux(payload.changed, word, Mux(clear, self.write_word, self.restore_word))
+            ),
+            Value.cast(write.data).eq(value.replicate(u)),
+            write.en.eq(one | clear.replicate(u) | self.restore),
+        ]

@@ -1,13 +1,13 @@
 """The neuron's own dynamics: decay, add, compare, reset."""
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Module, Mux, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.arithmetic import integer, saturate, scaled_sum, times
 from hdl.neuron.fields import Fields
 from hdl.neuron.ports import lead_layout
-from hdl.params.neuron import CoreParams, Emit, Reset, bits_for
+from hdl.params.neuron import CoreParams, Emit, Reset, bits_for, sends_value
 
 __all__ = ["NeuronUpdate", "record_layout", "state_layout"]
 
@@ -71,12 +71,7 @@ class NeuronUpdate(wiring.Component):
         m = Module()
         p = self.params
         fields = Fields(m, p, self.record, self.number)
-        field = fields.at
-
-        def register(name, value):
-            held = Signal(Value.cast(value).shape(), name=name, reset_less=True)
-            m.d.sync += held.eq(value)
-            return held
+        field, register = fields.at, fields.register
 
         # Multiply.
         membrane = self.state.membrane
@@ -121,11 +116,12 @@ class NeuronUpdate(wiring.Component):
             m.d.comb += [
                 self.lead.lead.eq(register("lead_held", lead)),
                 self.lead.shift.eq(field(0, "shift")),
-                self.lead.spikes.eq(field(0, "emit") == Emit.SPIKE),
+                self.lead.spikes.eq((field(0, "emit") & 3) == Emit.SPIKE),
             ]
 
         # Compare and reset.
-        spike = (field(stage, "emit") == Emit.SPIKE) & (potential > field(stage, "threshold"))
+        kind = field(stage, "emit") & 3  # of forms of VALUE, VALUE
+        spike = (kind == Emit.SPIKE) & (potential > field(stage, "threshold"))
         less = saturate(potential - field(stage, "reset_value"), p.membrane_bits)
         after = potential
         if fields.may_be("reset", Reset.SUBTRACT):
@@ -134,9 +130,7 @@ class NeuronUpdate(wiring.Component):
             after = Mux(field(stage, "reset") == Reset.SET, field(stage, "reset_value"), after)
         m.d.sync += [
             self.new_state.membrane.eq(Mux(spike, after, potential)),
-            self.emits.eq(
-                spike | (field(stage, "emit") == Emit.VALUE) | (field(stage, "emit") == Emit.STATE)
-            ),
+            self.emits.eq(spike | sends_value(kind) | (kind == Emit.STATE)),
         ]
         if p.current_bits:
             m.d.sync += self.new_state.current.eq(current)

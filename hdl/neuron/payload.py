@@ -1,0 +1,160 @@
+"""What a neuron's event carries: 1, its membrane, a value, or the change of a value."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.arithmetic import exceeds, integer, saturate, scaled_sum
+from hdl.memory import configure, registered
+from hdl.neuron.fields import Fields
+from hdl.neuron.ports import ConfigPort, emission_layout
+from hdl.neuron.update import record_layout
+from hdl.params.dendrites import Memory
+from hdl.params.neuron import CoreParams, Emit, bits_for, sends_changes, sends_value
+
+__all__ = ["Payload"]
+
+VALUES = [emit for emit in Emit if sends_value(emit)]
+CHANGES = [emit for emit in VALUES if sends_changes(emit)]
+RELUS = (Emit.RELU, Emit.RELU_DELTA)
+TABLES = (Emit.TABLE, Emit.TABLE_DELTA)
+
+
+class Payload(wiring.Component):
+    """Makes the events of neurons that may send; drops those that have nothing to say.
+
+    A pipeline without bubbles: one neuron a cycle; it stands still while `o.ready` is low. Latency:
+    `latency` cycles, 0 in a core of spikes; with values up to 4: rounding (if their shifts differ),
+    clipping (2 cycles where there are tables), difference (if changes are sent). `o` is then
+    combinational: one comparison.
+
+    Parameters
+    ----------
+    params : the core.
+    config : signature of the configuration port.
+    images : initial contents of memories.
+
+    Members
+    -------
+    i_valid, i_ready, slot, membrane, record, number, sent : a neuron that may send, the number of
+        its range, what it sent last (no bits unless the core sends changes).
+    o : events.
+    changed, changed_slot, value : in this cycle that neuron's event leaves, which says that its
+        value is now `value`.
+    config : writes the tables.
+    busy : level, a neuron is inside.
+    """
+
+    def __init__(self, params: CoreParams, config: ConfigPort, images=None):
+        p = self.params = params
+        self.images = images or {}
+        super().__init__(
+            {
+                "i_valid": In(1),
+                "i_ready": Out(1),
+                "slot": In(bits_for(p.slots)),
+                "membrane": In(signed(p.membrane_bits)),
+                "record": In(record_layout(p)),
+                "number": In(bits_for(len(p.ranges))),
+                "sent": In(integer(p.sent_bits)),
+                "o": Out(stream.Signature(emission_layout(p))),
+                "changed": Out(1),
+                "changed_slot": Out(bits_for(p.slots)),
+                "value": Out(integer(p.sent_bits)),
+                "config": In(config),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        p = self.params
+        move = self.o.ready
+        fields = Fields(
+            m, p, self.record, self.number, move, slot=self.slot, membrane=self.membrane,
+            sent=self.sent,
+        )  # fmt: skip
+        stage = 0
+
+        def kind(emit: Emit):
+            """Whether the neuron in `stage` sends that, or a form of it."""
+            return (fields.at(stage, "emit") & 3) == emit
+
+        def form(bit: int, *forms: Emit):
+            """Whether it sends one of these forms of VALUE: `bit` says so."""
+            return (fields.at(stage, "emit") >> bit) & 1 if fields.may_be("emit", *forms) else 0
+
+        def changes():
+            return form(4, *CHANGES) if p.changes else 0
+
+        values = p.emission_bits and fields.may_be("emit", *VALUES)
+        value = self.membrane
+        if values:
+            # Round: half a unit is the highest bit that is shifted out.
+            shift = fields.at(0, "value_shift")
+            if isinstance(shift, int):
+                rounded = scaled_sum(value, shift, 0)
+            else:
+                doubled = Cat(Const(0, 1), value).as_signed()
+                shifted = doubled >> Mux(kind(Emit.VALUE), shift, 0)
+                shifted, stage = fields.register("shifted", shifted), 1
+                rounded, value = scaled_sum(shifted, 1, 0), shifted[1:].as_signed()
+        if not (p.value_bits and fields.may_be("emit", Emit.STATE)):
+            value = Const(1, signed(2))
+        elif fields.may_be("emit", Emit.SPIKE):
+            value = Mux(kind(Emit.STATE), value, 1)
+
+        silent = 0
+        if values:
+            # Clip.
+            clipped = saturate(rounded, p.emission_bits)
+            if p.changes:
+                clipped = Mux(changes(), saturate(rounded, p.sent_bits), clipped)
+            clipped = Mux(form(2, *RELUS) & rounded[-1], 0, clipped)
+            if fields.may_be("emit", Emit.SPIKE, Emit.STATE):
+                clipped = Mux(kind(Emit.VALUE), clipped, value)
+            tables = p.table_bits and fields.may_be("emit", *TABLES)
+            if tables:
+                index = Signal(signed(p.table_bits))
+                m.d.comb += index.eq(saturate(rounded, p.table_bits))
+                last = max(p.tables)
+                number = Signal(bits_for(last + 1))
+                m.d.comb += number.eq(fields.of_range(stage, p.tables))
+                entry, write = registered(
+                    m, "table", Cat(index[:-1], ~index[-1], number), move,
+                    depth=(last + 1) << p.table_bits, bits=p.emission_bits,
+                    init=self.images.get(Memory.TABLE),
+                )  # fmt: skip
+                configure(m, write, self.config, Memory.TABLE)
+            value, stage = fields.register("clipped", clipped), stage + 1
+            if tables:
+                value, stage = fields.register("beside", value), stage + 1
+                value = Mux(form(3, *TABLES), entry.as_signed(), value)
+            if p.changes:
+                # Difference, then compare.
+                before = Mux(changes(), fields.at(stage, "sent"), 0)
+                difference = (value - before)[: len(value)].as_signed()
+                m.d.comb += self.value.eq(fields.register("new", value[: p.sent_bits]))
+                value, stage = fields.register("difference", difference), stage + 1
+            silent = kind(Emit.VALUE) & (value == 0)
+            if p.changes:
+                small = ~exceeds(value, fields.at(stage, "threshold"))
+                silent = Mux(changes(), small, silent)
+
+        valid = self.i_valid
+        if stage:
+            passing = Signal(stage)
+            with m.If(move):
+                m.d.sync += passing.eq(Cat(self.i_valid, passing))
+            m.d.comb += self.busy.eq(passing.any())
+            valid = passing[-1]
+        slot = fields.at(stage, "slot")
+        m.d.comb += [
+            self.i_ready.eq(move),
+            self.o.valid.eq(valid & ~silent),
+            self.o.p.slot.eq(slot),
+            self.o.p.value.eq(value),
+            self.changed.eq(self.o.valid & move & changes()),
+            self.changed_slot.eq(slot),
+        ]
+        return m
