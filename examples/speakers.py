@@ -20,9 +20,13 @@ __all__ = ["answers", "main"]
 
 
 def fit(make: Callable[[], nn.Module], series: Series, seed: int, epochs: int) -> nn.Module:
-    """Train on series with noise on every value and one offset a channel (another microphone)."""
+    """Train on series with noise on every value and one offset a channel (another microphone).
+
+    After each step `net.bound()` is called, if there is such a method.
+    """
     torch.manual_seed(seed)
     net = make()
+    bound = getattr(net, "bound", lambda: None)
     x, lengths, labels = (torch.tensor(part) for part in series)
 
     def batches() -> list[tuple]:
@@ -34,9 +38,11 @@ def fit(make: Callable[[], nn.Module], series: Series, seed: int, epochs: int) -
         return result
 
     def loss(values: Tensor, count: Tensor, target: Tensor) -> Tensor:
+        bound()
         return nn.functional.cross_entropy(net(values, count), target, label_smoothing=0.1)
 
     run_epochs(net, epochs, 5e-3, batches, loss, label=f"seed {seed}")
+    bound()
     return net.eval()
 
 

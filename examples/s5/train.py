@@ -29,6 +29,12 @@ class Speakers(nn.Module):
         self.blocks = nn.ModuleList([S5Block(24, 16, bidir=False)])
         self.decoder = nn.Linear(24, 9)
 
+    @torch.no_grad()
+    def bound(self) -> None:
+        """Poles back to where states decay; s5-pytorch lets them grow."""
+        for block in self.blocks:
+            block.s5.seq.Lambda.real.clamp_(max=-0.2)
+
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """The answer [series, 9] for x [series, frames, 12]."""
         h = self.encoder(x)
