@@ -15,6 +15,8 @@ from hdl.params.crossbar.array import MOST_CELLS
 from hdl.params.crossbar.dendrites import FACTOR_BITS, Crossbar
 from hdl.params.errors import UserError
 from hdl.params.sc.attention import AttentionParams
+from hdl.params.ssm.diagonal import Diagonal
+from hdl.params.ssm.gate import Gate
 from mapping.dendrites import crossbar_sources, sends_values
 from mapping.network import added_up
 from mapping.program import Program, Projection
@@ -34,10 +36,9 @@ def crossbar_population(program: Program, name: str, crossbar: Crossbar) -> Prog
     """
     p = program.population(name)
     into = [q for q in program.projections if q.target == name]
-    if isinstance(p.dendrites, AttentionParams):
-        raise UserError(
-            f"engine: {name} is an attention head, which has a core of its own; leave it out"
-        )
+    if isinstance(p.dendrites, AttentionParams | Diagonal | Gate):
+        what = "an attention head" if p.kind == "Attention" else f"a layer of kind {p.kind}"
+        raise UserError(f"engine: {name} is {what}, which has a core of its own; leave it out")
     if p.kind == "Delay":
         raise UserError(f"engine: {name} only repeats its source a step later; leave it out")
     if not into:

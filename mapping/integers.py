@@ -9,7 +9,7 @@ from hdl.params.errors import UserError
 from hdl.params.neuron import Reset
 from hdl.params.sc.attention import AttentionParams
 from mapping.formats import bits_needed, decay_integers, nearest, threshold_integers
-from mapping.graph import Graph
+from mapping.graph import Graph, Layer
 from mapping.plan import Plan, incoming_of
 from mapping.program import Formats, Input, Population, Projection
 from mapping.scales import Flat, exact_scale
@@ -65,6 +65,10 @@ def population_of(plan: Plan, formats: Formats, settings: Quantisation) -> Popul
     fields["current_decay"] = zero
     if layer.has_current:
         fields["current_decay"] = decay_integers(layer.current_decay, bits, kind, layer.name)
+    if plan.adds_changes:
+        fields["current_decay"] = zero + (1 << bits)
+    if plan.threshold:
+        fields["threshold"] = zero + plan.threshold
     fields["shift"] = zero + plan.shift
     fields["value_shift"] = zero + plan.value_shift
     fields["reset"] = zero + (int(RESETS[layer.reset]) if layer.spiking else 0)
@@ -76,10 +80,18 @@ def population_of(plan: Plan, formats: Formats, settings: Quantisation) -> Popul
         level=layer.level,
         fields=fields,
         membrane_scale=np.array(unit, float),
-        payload_scale=plan.payload,
+        payload_scale=float(np.max(plan.payload)),
         node=layer.name,
-        dendrites=layer.dendrites if isinstance(layer.dendrites, AttentionParams) else None,
+        dendrites=plan.inner.dendrites if plan.inner else _head(layer),
+        arrays={
+            **(plan.inner.arrays if plan.inner else {}),
+            **({} if plan.table is None else {"table": plan.table}),
+        },
     )
+
+
+def _head(layer: Layer) -> AttentionParams | None:
+    return layer.dendrites if isinstance(layer.dendrites, AttentionParams) else None
 
 
 def projections_of(plans: dict[str, Plan], graph: Graph) -> list[Projection]:

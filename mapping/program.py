@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 
 from hdl.params.crossbar.dendrites import Crossbar
-from hdl.params.neuron import FIELDS
+from hdl.params.neuron import FIELDS, Emit, sends_value
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import Streams
 from hdl.params.ssm.diagonal import Diagonal
@@ -47,6 +47,8 @@ from hdl.params.ssm.gate import Gate
 __all__ = ["VERSION", "Formats", "Input", "Population", "Program", "Projection"]
 
 VERSION = 1
+#: Bit of an Emit that is read from a table.
+TABLED = 2 << 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,8 @@ class Population:
 
     `fields`: for each name of hdl.params.neuron.FIELDS an int64 array [size].
     `membrane_scale`: float [size], real value of one unit of the membrane.
-    `payload_scale`: real value of one unit of an emitted value (1.0 for spikes).
+    `payload_scale`: real value of one unit of an emitted value (1.0 for spikes), the largest over
+    the neurons; see `emission_scale`.
     `node`: the model's node that it came from; `kind`: that node's kind ("LIF", "LI", ...).
     `dendrites`: how it sums its input (see the module); None: exactly. `arrays`: int64, the data of
     its devices or states; "table" [2**table_bits] what it emits, where its emission is read from a
@@ -101,6 +104,17 @@ class Population:
     def __post_init__(self) -> None:
         if set(self.fields) != set(FIELDS):
             raise ValueError(f"{self.name}: fields must be {FIELDS}, not {tuple(self.fields)}")
+
+    @property
+    def emission_scale(self) -> np.ndarray:
+        """Real value of one unit of what each neuron emits, float [size].
+
+        Values that aren't read from a table count in membrane units times 2**value_shift.
+        """
+        emit = self.fields["emit"]
+        unit = np.where(emit == Emit.STATE, 1.0, 2.0 ** self.fields["value_shift"])
+        plain = (emit == Emit.STATE) | (sends_value(emit) & ((emit & TABLED) == 0))
+        return np.where(plain, self.membrane_scale * unit, self.payload_scale)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,11 +1,13 @@
 """Quantise: a float Graph and calibration data become an integer Program.
 
-Order of work: long delays become relays; the float model runs once for its ranges; each layer, by
-level, gets its weight scale, its membrane fraction bits and the scale of the values it sends; the
-model with quantised weights and decays runs again, and the widths hold twice what both runs used.
-Then layers become stochastic that are asked to. The rules stand with what they rule:
-mapping/streams.py (streams), mapping/scales.py and mapping/weights.py (weights),
-mapping/formats.py (thresholds, decays, widths), mapping/relays.py (delays).
+Order of work: what hardware has no form of is replaced; long delays become relays; the float model
+runs once for its ranges; each layer, by level, gets its weight scale or the formats of its states,
+its membrane fraction bits and the scale of the values it sends; the model with quantised weights,
+poles and decays runs again, and the widths hold twice what both runs used. Then layers become
+stochastic that are asked to. The rules stand with what they rule: mapping/forms.py (norms,
+activations), mapping/streams.py (streams), mapping/scales.py and mapping/weights.py (weights),
+mapping/formats.py (thresholds, decays, widths), mapping/relays.py (delays), mapping/state_space.py
+(states, gates), mapping/emissions.py (values, changes).
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ import numpy as np
 from scipy import sparse
 
 from hdl.params.errors import UserError
-from hdl.params.neuron import Emit
+from hdl.params.neuron import sends_changes, sends_value
 from hdl.params.sc.attention import AttentionParams
 from mapping.checks import check, check_calibration
+from mapping.forms import hardware_forms
 from mapping.graph import Graph
 from mapping.integers import input_populations, population_of, projections_of
-from mapping.plan import Plan, plan_layers, quantised_graph, weight_notes
+from mapping.plan import Plan, quantised_graph, weight_notes
+from mapping.planning import plan_layers
 from mapping.program import Formats, Population, Program
 from mapping.ranges import LayerRange, join, measure, stand_in
 from mapping.relays import unroll_delays
@@ -56,6 +60,9 @@ def _report(
         decay_error=float(error),
         rate=r.rate,
         weights=tuple(w.report for w in plan.weights),
+        changes=bool(sends_changes(plan.emit)),
+        table_bits=formats.table_bits if plan.table is not None else 0,
+        states=plan.inner.report if plan.inner else None,
     )
 
 
@@ -121,14 +128,16 @@ def quantise(
                 "attention head takes spikes: put a spiking layer between them"
             )
     inputs = input_populations(graph, data, graded, settings.payload_bits, calibration is None)
+    graph, changed = hardware_forms(graph, data, lengths, settings)
+    notes += changed
     graph = unroll_delays(_clean(graph), graded)
     steps = data.shape[1]
     ranges = _measured(graph, data, lengths)
-    plans = plan_layers(graph, inputs, ranges, steps, settings)
+    plans = plan_layers(graph, inputs, ranges, steps, settings, notes)
     for name, r in _measured(quantised_graph(graph, plans, settings), data, lengths).items():
         ranges[name] = join(ranges[name], r)
     notes += weight_notes(plans)
-    any_graded = graded or any(p.emit == Emit.VALUE for p in plans.values())
+    any_graded = graded or any(sends_value(p.emit) for p in plans.values())
     formats = fit_formats(plans, ranges, any_graded, settings, notes)
     populations = [population_of(p, formats, settings) for p in plans.values()]
     for c in graph.connections:
@@ -143,7 +152,7 @@ def quantise(
         populations=tuple(populations),
         projections=tuple(projections_of(plans, graph)),
         outputs=graph.outputs,
-        readout=settings.readout or _readout(graph, plans, notes),
+        readout=settings.readout or graph.readout or _readout(graph, plans, notes),
         options={
             **dataclasses.asdict(graph.options),
             "quantisation": dataclasses.asdict(settings),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["LayerReport", "WeightReport"]
+__all__ = ["LayerReport", "StateReport", "WeightReport"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,29 @@ class WeightReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StateReport:
+    """The states of a layer.
+
+    state_bits, pole_bits, mix_bits: widths of a part of a state, of a pole behind the point, of a
+    coefficient (0 without). slowest: largest |a|. pole_error: largest |stored - real| pole.
+    least_unit, largest_unit: real value of one unit of a state. fullest: largest state of the
+    calibration as a share of its format. mix_sqnr_db: of the coefficients; None if exact.
+    """
+
+    states: int
+    real: bool
+    state_bits: int
+    pole_bits: int
+    mix_bits: int
+    slowest: float
+    pole_error: float
+    least_unit: float
+    largest_unit: float
+    fullest: float
+    mix_sqnr_db: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LayerReport:
     """One population.
 
@@ -40,6 +63,8 @@ class LayerReport:
     below the weight scale (`shift`). used_bits: width that the calibrated range took with its
     margin. decay_error: largest |stored - real| decay factor of membrane or current.
     rate: mean emission per neuron and step in the calibration run of the quantised weights.
+    changes: whether changes of values are sent. table_bits: 0 without a table. states: of a
+    state-space layer.
     spike_agreement, accuracy: filled in by who compares with the float model.
     """
 
@@ -54,5 +79,8 @@ class LayerReport:
     decay_error: float
     rate: float
     weights: tuple[WeightReport, ...] = ()
+    changes: bool = False
+    table_bits: int = 0
+    states: StateReport | None = None
     spike_agreement: float | None = None
     accuracy: float | None = None

@@ -11,12 +11,15 @@ from hdl.params.errors import UserError
 __all__ = ["BY_LAYER", "Quantisation", "Width", "weight_width"]
 
 Width = int | str
-ENGINES = ("event", "stochastic", "crossbar")
+ENGINES = ("event", "stochastic", "crossbar", "ssm")
 GENERATORS = ("sobol", "lfsr")
 #: Last places, at most, that a margin has.
 MOST_MARGIN = 255
 #: Settings that name layers.
-BY_LAYER = ("engine", "stream_length", "generator", "generators", "tolerance", "margin")
+BY_LAYER = (
+    "engine", "stream_length", "generator", "generators", "tolerance", "margin",
+    "state_bits", "pole_bits", "delta",
+)  # fmt: skip
 
 
 def weight_width(width: Width) -> tuple[int, bool]:
@@ -47,12 +50,15 @@ class Quantisation:
     fraction_bits : membrane bits below the weight scale, 0..15; None: mapping/formats.py's rule.
     clip : "mse" (scale with the least squared weight error) or "max" (clip no weight).
     graded : whether inputs carry real values; None: they do if the calibration data is not 0/1.
-    readout : how a decision is read; None: "count" for spiking outputs, else "last".
+    readout : how a decision is read; None: the model's own; where it says nothing "count" for
+        spiking outputs, else "last".
     engine : how layers sum their weighted input: "event" (exactly, event by event), "stochastic"
         (by bit-streams, hdl/params/sc/dense.py) or "crossbar" (by memristive devices,
-        hdl/params/crossbar/dendrites.py; the Program is then completed in codesign/crossbar). This
-        and the next five: one for all layers, or a dict from the names of layers, or of the nodes
-        that feed them, "*" for the others.
+        hdl/params/crossbar/dendrites.py; the Program is then completed in codesign/crossbar).
+        "ssm": leaky integrators without spikes become state-space layers (mapping/forms.py); others
+        are as with "event". State-space layers, gates and attention heads have their own dendrites
+        whatever it says. This and the next five: one for all layers, or a dict from the names of
+        layers, or of the nodes that feed them, "*" for the others.
     stream_length : bits of a stream, a power of two up to 65536; None: mapping/streams.py's rule.
     generator : of the random numbers, "sobol" (low discrepancy) or "lfsr".
     generators : of them that a layer's inputs are dealt out to, a power of two in 1..16.
@@ -64,6 +70,15 @@ class Quantisation:
         never, and no hardware for it.
     first_length : bits that a sum takes at least before a tolerance ends it, a power of two in
         2..65536; half as many before a margin does.
+    state_bits : width of each part of a state of state-space layers, 2..18. This, pole_bits and
+        delta: one for all layers, or a dict by their names, "*" for the others.
+    pole_bits : fraction bits of poles, 2..17; None: the rule of mapping/state_space.py.
+    rounding : of states, "nearest" or "stochastic" (by draws from `state_seed`).
+    table_bits : width of the index of activation tables, 8..12.
+    activation : "table" (every activation but relu is read from a table) or "relu" (gelu and silu
+        are replaced by relu).
+    delta : layers send changes of their values that are larger than this share, 0..1, of the
+        largest value that they emitted in the calibration; 0: every change. None: values.
     """
 
     weight_bits: Width | dict[str, Width] = 8
@@ -84,6 +99,13 @@ class Quantisation:
     tolerance: float | dict[str, float] | None = None
     margin: int | dict[str, int] | None = None
     first_length: int = 8
+    state_bits: int | dict[str, int] = 16
+    pole_bits: int | dict[str, int] | None = None
+    rounding: str = "nearest"
+    state_seed: int = 0
+    table_bits: int = 10
+    activation: str = "table"
+    delta: float | dict[str, float] | None = None
 
     def __post_init__(self) -> None:
         widths = self.weight_bits if isinstance(self.weight_bits, dict) else {"": self.weight_bits}
@@ -95,18 +117,27 @@ class Quantisation:
             ("current_bits", 2, 32, True),
             ("payload_bits", 2, 18, False),
             ("fraction_bits", 0, 15, True),
+            ("state_bits", 2, 18, False),
+            ("pole_bits", 2, 17, True),
+            ("state_seed", 0, (1 << 32) - 1, False),
+            ("table_bits", 8, 12, False),
         ):
-            value = getattr(self, name)
-            if value is None and optional:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                raise UserError(f"{name}: must be {low}..{high}, not {value!r}; change the setting")
+            for value in self._values(name):
+                if value is None and optional:
+                    continue
+                whole = isinstance(value, int) and not isinstance(value, bool)
+                if not whole or not low <= value <= high:
+                    raise UserError(
+                        f"{name}: must be {low}..{high}, not {value!r}; change the setting"
+                    )
         for name, allowed in (
             ("scale", ("layer", "neuron")),
             ("decay", ("factor", "shift")),
             ("clip", ("mse", "max")),
             ("readout", (None, "count", "last", "max", "mean", "none")),
             ("graded", (None, True, False)),
+            ("rounding", ("nearest", "stochastic")),
+            ("activation", ("table", "relu")),
         ):
             if getattr(self, name) not in allowed:
                 raise UserError(
@@ -114,12 +145,23 @@ class Quantisation:
                     f"not {getattr(self, name)!r}; change the setting"
                 )
         self._check_streams()
+        for value in self._values("delta"):
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (number and 0 <= value <= 1):
+                raise UserError(f"delta: must be in 0..1, not {value!r}; change the setting")
+            if value is not None and self.payload_bits < 3:
+                raise UserError(
+                    f"delta: changes need payload_bits of at least 3, not {self.payload_bits}; "
+                    "change one of the settings"
+                )
+
+    def _values(self, name: str) -> list[Any]:
+        """What a setting says of any layer."""
+        value = getattr(self, name)
+        return list(value.values()) if isinstance(value, dict) and name in BY_LAYER else [value]
 
     def _check_streams(self) -> None:
-        def values(name: str) -> list[Any]:
-            value = getattr(self, name)
-            return list(value.values()) if isinstance(value, dict) else [value]
-
+        values = self._values
         for name, allowed in (("engine", ENGINES), ("generator", GENERATORS)):
             for value in values(name):
                 if value not in allowed:

@@ -104,9 +104,9 @@ def stochastic_program(
             continue
         if p.dendrites is not None:
             if settings.named("engine", names):
+                what = "an attention head" if p.kind == "Attention" else f"a layer of kind {p.kind}"
                 raise UserError(
-                    f"engine: {p.name} is an attention head, which has a core of its own; "
-                    "leave it out"
+                    f"engine: {p.name} is {what}, which has a core of its own; leave it out"
                 )
             continue
         if not any(q.target == p.name for q in program.projections):

@@ -9,7 +9,7 @@ sum of relative squared errors; so grids whose scales are in a ratio of 2**k sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,14 +32,14 @@ FINEST = 2.0**-8
 
 @dataclass(frozen=True, eq=False)
 class Incoming:
-    """A connection with its payload scale and its weight width.
+    """A connection with its payload scale (one, or of each source neuron) and its weight width.
 
     guessed: the payload scale is a guess within a factor of 2 (a value that the layer itself, or
     a later one, sends back), so it has no say in the common scale but that it is fine enough.
     """
 
     connection: Connection
-    payload: float
+    payload: Any
     width: Width
     guessed: bool = False
 
@@ -47,11 +47,22 @@ class Incoming:
     def name(self) -> str:
         return self.connection.node or f"{self.connection.source}->{self.connection.target}"
 
+    def times(self, gain: np.ndarray) -> Incoming:
+        """The connection with its rows times these gains [target size]."""
+        if (gain == 1).all():
+            return self
+        matrix = sparse.csr_array(sparse.diags_array(gain) @ self.connection.matrix)
+        return replace(self, connection=replace(self.connection, matrix=matrix))
+
+    def of(self, sources: np.ndarray) -> Any:
+        """The payload scale of these source neurons."""
+        return self.payload[sources] if isinstance(self.payload, np.ndarray) else self.payload
+
     def flat(self) -> Flat:
         """Effective weights, grouped by target neuron."""
         matrix = sparse.coo_array(self.connection.matrix)
         keep = matrix.data != 0
-        value = matrix.data[keep].astype(float) * self.payload
+        value = matrix.data[keep].astype(float) * self.of(matrix.coords[1][keep])
         bits, ternary = weight_width(self.width)
         if bits == 1 and len(value) < matrix.shape[0] * matrix.shape[1]:
             zeros = matrix.shape[0] * matrix.shape[1] - len(value)
@@ -235,15 +246,15 @@ def quantise_connection(
     matrix = sparse.csr_array((k.astype(np.int64), (row, column)), shape=c.matrix.shape)
     matrix.eliminate_zeros()
     real = sparse.csr_array(
-        (k * grid[flat.group] / incoming.payload, (row, column)), shape=c.matrix.shape
+        (k * grid[flat.group] / incoming.of(column), (row, column)), shape=c.matrix.shape
     )
     report = WeightReport(
         node=incoming.name,
         source=c.source,
         target=c.target,
         bits=bits,
-        scale=float(scale.min() / incoming.payload),
-        largest_scale=float(scale.max() / incoming.payload),
+        scale=float(scale.min() / np.max(incoming.payload)),
+        largest_scale=float(scale.max() / np.min(incoming.payload)),
         exponent=exponent,
         synapses=int(matrix.nnz),
         density=matrix.nnz / max(c.matrix.shape[0] * c.matrix.shape[1], 1),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hdl.params.neuron import Emit
+import numpy as np
+
+from hdl.params.errors import UserError
+from hdl.params.neuron import sends_value
 from mapping.plan import Plan
 from mapping.program import Formats
 from mapping.ranges import LayerRange
@@ -19,7 +22,8 @@ def fit_formats(
     notes: list[dict[str, str]],
 ) -> Formats:
     """Widths of the Program; fits the shifts to them."""
-    fixed, has_current = settings.membrane_bits, any(p.layer.has_current for p in plans.values())
+    fixed = settings.membrane_bits
+    has_current = any(p.layer.has_current or p.adds_changes for p in plans.values())
     pairs = [(plan, ranges[name]) for name, plan in plans.items()]
 
     def fits(plan: Plan, r: LayerRange, shift: int, membrane: int, current: int) -> bool:
@@ -31,10 +35,11 @@ def fit_formats(
         while plan.shift > 0 and not fits(
             plan, r, plan.shift, fixed or 32, settings.current_bits or 32
         ):
-            if plan.emit == Emit.VALUE and plan.value_shift == 0:
+            if sends_value(plan.emit) and np.min(plan.value_shift) == 0:
                 break
             plan.set_shift(plan.shift - 1)
             plan.capped = True
+        _check_changes(plan, r, settings.current_bits or 32)
     least = settings.payload_bits if graded else 2
     need = max([least, *(plan.membrane_need(r, plan.shift) for plan, r in pairs)])
     membrane = fixed or min(need, 32)
@@ -67,7 +72,7 @@ def fit_formats(
             # Width that other layers need anyway is spent on fraction bits.
             while (
                 plan.shift < 15
-                and plan.value_shift < 31
+                and np.max(plan.value_shift) < 31
                 and fits(plan, r, plan.shift + 1, membrane, current)
             ):
                 plan.set_shift(plan.shift + 1)
@@ -76,4 +81,14 @@ def fit_formats(
         current_bits=current,
         decay_bits=settings.decay_bits,
         payload_bits=settings.payload_bits if graded else 0,
+        table_bits=settings.table_bits if any(p.table is not None for p in plans.values()) else 0,
     )
+
+
+def _check_changes(plan: Plan, r: LayerRange, current: int) -> None:
+    """A UserError if sums of changes could saturate: the error would stay for ever."""
+    if plan.adds_changes and (need := plan.current_need(r, plan.shift)) > current:
+        raise UserError(
+            f"{plan.layer.name}: sums of changes need {need} current bits, {current} available; "
+            "use fewer weight_bits or payload_bits, or no delta for the layers that feed it"
+        )
