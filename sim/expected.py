@@ -8,7 +8,8 @@ from hdl.params.host import ReplyOp
 from hdl.params.neuron import Emit
 from mapping.mapped import Mapped
 from sim.protocol import output_levels, replies
-from sim.words import event_body, flit_words, probe_runs, split_marks, state_replies, u64
+from sim.states import States, probe_runs, state_replies
+from sim.words import event_body, flit_words, split_marks, u64
 
 __all__ = ["canonical", "expected"]
 
@@ -30,7 +31,7 @@ def canonical(mapped: Mapped, words: np.ndarray) -> np.ndarray:
 def expected(
     mapped: Mapped,
     outputs: np.ndarray,
-    probes: dict[str, dict[str, np.ndarray]] | None = None,
+    probes: States | None = None,
     *,
     clear: bool = True,
 ) -> np.ndarray:
@@ -49,8 +50,8 @@ def expected(
     words = [flits, np.full(samples * each, ReplyOp.MARK << mapped.host.body_bits, np.uint64)]
     if probes is not None:
         runs = probe_runs(mapped)
-        for k, (tile, core, slots) in enumerate(runs):
-            states = state_replies(mapped, core, tile, slots, probes, samples)
+        for k, (tile, _, items) in enumerate(runs):
+            states = state_replies(mapped, tile, probes, samples)[:, items].reshape(samples, -1)
             turn = (np.arange(samples) + 1) * each - len(runs) + k
             words.append(flit_words(mapped, states.reshape(-1), 1, 1, kind=1))
             turns.append(np.repeat(turn, states.shape[1]))

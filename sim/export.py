@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from mapping.program import Program
 from sim import protocol
 from sim.expected import expected
 from sim.golden.network import Golden
+from sim.states import fields, keys, probe_runs, state_bits, state_chunks
 from sim.stimulus import Stimulus, quantise_inputs
-from sim.words import cores, load_words, probe_runs, split_marks, state_chunks
+from sim.words import cores, load_words, split_marks
 
 __all__ = ["export_testbench", "random_inputs"]
 
@@ -103,8 +105,7 @@ def _vectors(
         part = sample[None, :length]
         while True:
             result = golden.run(part)
-            final = {name: state._asdict() for name, state in result.final.items()}
-            answer = expected(mapped, result.outputs, final)
+            answer = expected(mapped, result.outputs, result.snapshot())
             word = protocol.encode(mapped, part, probe=True)
             if records or part.shape[1] <= 1 or max(len(word), len(answer)) <= room:
                 break
@@ -129,10 +130,8 @@ def _vectors(
 
 
 def _compared_bits(mapped: Mapped, steps: int) -> int:
-    program = mapped.program
-    state = program.formats.membrane_bits + program.formats.current_bits
-    neurons = sum(p.size for p in program.populations)
-    return steps * program.output_size * max(mapped.mesh.flit.value_bits, 1) + neurons * state
+    outputs = mapped.program.output_size * max(mapped.mesh.flit.value_bits, 1)
+    return steps * outputs + state_bits(mapped.program)
 
 
 def _write_words(path: Path, parts: list[np.ndarray], digits: int, what: str = "sample") -> None:
@@ -151,9 +150,13 @@ def _layout(mapped: Mapped) -> dict[str, Any]:
         p = program.population(name)
         outputs.append({"population": name, "first": first, "size": p.size, "level": p.level})
         first += p.size
-    state = [("membrane", 0, program.formats.membrane_bits)]
-    if program.formats.current_bits:
-        state.append(("current", program.formats.membrane_bits, program.formats.current_bits))
+    own = {p.name: keys(program, p) for p in program.populations}
+    widths = {name: key.bits for kept in own.values() for name, key in kept.items()}
+    state, at = [], 0
+    for name in ("membrane", "current", "sent"):
+        if bits := widths.get(name, 0):
+            state.append((name, at, bits))
+            at += bits
     busy = sum(
         core.synapse_words + core.slots * entries + core.update_cycles
         for core, entries in zip(mapped.mesh.cores, mapped.mesh.entries, strict=True)
@@ -174,14 +177,22 @@ def _layout(mapped: Mapped) -> dict[str, Any]:
         "schedule": {"interval": schedule.interval, "depth": schedule.depth},
         "outputs": outputs,
         "state": state,
+        # What dendrites remember; a place counts through rows of so many columns.
+        "behind": [
+            {"population": f.population, "key": f.key, "tile": tile, "items": f.items.tolist(),
+             "places": f.places.tolist(), "columns": math.prod(own[f.population][f.key].shape[1:]),
+             "shift": f.shift, "bits": f.bits, "signed": f.signed}
+            for tile, core in cores(mapped)
+            for f in fields(mapped, tile) if f.items[0] >= core.slots
+        ],
         "slots": {
             name: {"tile": tile.tolist(), "slot": slot.tolist()}
             for name, (tile, slot) in mapped.slots.items()
         },
         "probes": [
-            {"tile": tile, "first": int(slots[0]), "count": len(slots),
+            {"tile": tile, "first": int(items[0]), "count": len(items),
              "chunks": state_chunks(mapped, core)}
-            for tile, core, slots in probe_runs(mapped)
+            for tile, core, items in probe_runs(mapped)
         ],
         # Cycles without a word after which the fabric hangs: all its work of a step, and more.
         "deadline": 10_000 + 8 * busy,

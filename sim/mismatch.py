@@ -13,9 +13,13 @@ from hdl.params.neuron import Emit
 from mapping.mapped import Mapped
 from sim.golden.network import Golden, GoldenResult
 from sim.rtl import Rtl, RtlResult, Stalls
+from sim.states import keys, owner
 from sim.verilated import SimulationError
 
 __all__ = ["Mismatch", "differences", "locate", "output_bits", "run_rtl", "write_waveform"]
+
+#: Causes before effects.
+SIGNALS = ("held", "draws", "states", "current", "membrane", "sent", "output", "protocol")
 
 #: Steps that are searched one by one; a longer stretch is halved first.
 WINDOW = 32
@@ -23,7 +27,11 @@ WINDOW = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Mismatch:
-    """One difference. Signal "protocol": answers that can't be, told in `text`."""
+    """One difference.
+
+    `signal` : a key of the state (sim/states.py), with its place if that is not a neuron's number;
+        "output"; or "protocol": answers that can't be, told in `text`.
+    """
 
     sample: int
     step: int
@@ -88,24 +96,21 @@ def differences(
     mapped: Mapped, golden: GoldenResult, result: RtlResult, lengths: np.ndarray
 ) -> Iterator[Mismatch]:
     """All differences: of each sample the final states by level, then outputs by step."""
-    program, formats = mapped.program, mapped.program.formats
+    program, golden_states = mapped.program, golden.snapshot()
     numbers = [(name, n) for name in program.outputs for n in range(program.population(name).size)]
     bits = output_bits(mapped)
     for sample in range(len(lengths)):
         last = int(lengths[sample]) - 1
         for p in program.populations:
-            for signal, width in (
-                ("current", formats.current_bits),
-                ("membrane", formats.membrane_bits),
-            ):
-                if not width:
-                    continue
-                a = getattr(golden.final[p.name], signal)[sample]
-                b = result.final[p.name][signal][sample]
-                for n in np.flatnonzero(a != b).tolist():
+            for name, key in keys(program, p).items():
+                a = golden_states[p.name][name][sample].reshape(-1)
+                b = result.final[p.name][name][sample].reshape(-1)
+                for place in np.flatnonzero(a != b).tolist():
+                    index = np.unravel_index(place, key.shape) if key.shape != (p.size,) else ()
                     yield Mismatch(
-                        sample=sample, step=last, signal=signal, expected=int(a[n]),
-                        found=int(b[n]), bits=width, **_place(mapped, p.name, n),
+                        sample=sample, step=last, signal=name + "".join(f"[{i}]" for i in index),
+                        expected=int(a[place]), found=int(b[place]), bits=key.bits,
+                        **_place(mapped, p.name, owner(p, name, place)),
                     )  # fmt: skip
         right, got = golden.outputs[sample], result.outputs[sample]
         for step, number in np.argwhere(right != got).tolist():
@@ -174,12 +179,13 @@ def locate(
 
 
 def by_cause(mapped: Mapped, found: tuple[Mismatch, ...]) -> tuple[Mismatch, ...]:
-    """Differences of one step, causes before effects: by level, then current, membrane, output."""
+    """Differences of one step, causes before effects: by level, then by signal."""
     level = {p.name: p.level for p in mapped.program.populations}
-    order = {"current": 0, "membrane": 1, "output": 2, "protocol": 3}
-    return tuple(
-        sorted(found, key=lambda m: (level.get(m.population, 99), order[m.signal], m.neuron))
-    )
+
+    def rank(m: Mismatch) -> tuple[int, int, int]:
+        return level.get(m.population, 99), SIGNALS.index(m.signal.split("[")[0]), m.neuron
+
+    return tuple(sorted(found, key=rank))
 
 
 def write_waveform(

@@ -1,30 +1,37 @@
 """Host words: a stimulus as words to the fabric, its answers as outputs.
 
-A sample is: clear; for each tick the input events of the step that starts there, then STEP with
+A sample is: clear; with a state to start from, STEP with mask 0, so that the clear is over, and
+writes of that state; for each tick the input events of the step that starts there, then STEP with
 the tick's mask; STEP with mask 0, whose MARK closes the last tick. With `probe`, then for each
-run of slots a read of their states and a STEP with mask 0 (replies don't name their tile; the
+run of items a read of these states and a STEP with mask 0 (replies don't name their tile; the
 MARKs keep runs apart). Every STEP is answered by one MARK, so samples may follow one another.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from hdl.params.errors import UserError
 from hdl.params.neuron import Emit
 from mapping.mapped import Mapped
+from sim.states import (
+    States,
+    probe_runs,
+    probe_words,
+    read_states,
+    start_words,
+    state_chunks,
+)
 from sim.words import (
     control_words,
     event_body,
     flit_words,
     load_words,
-    probe_runs,
-    probe_words,
     signed,
     split_marks,
-    state_chunks,
     step_words,
     u64,
 )
@@ -48,15 +55,15 @@ class Decoded:
     """Answers of the fabric, one row per sample.
 
     outputs : int64 [samples, steps, outputs], 0 where nothing came.
-    cycles : int64 [samples, 1 + ticks]: clear and delivery of the first inputs, then from each
-        tick's STEP until the fabric was at rest and the next STEP had come.
-    probes : population -> {"membrane", "current"}, int64 [samples, size]; empty without `probe`.
+    cycles : int64 [samples, 1 + ticks]: clear, writes of states and delivery of the first inputs,
+        then from each tick's STEP until the fabric was at rest and the next STEP had come.
+    probes : the states after each sample (sim/states.py); empty without `probe`.
     errors : what can't be: an output twice, at the wrong time, unknown, a MARK too few.
     """
 
     outputs: np.ndarray
     cycles: np.ndarray
-    probes: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    probes: States = field(default_factory=dict)
     errors: tuple[str, ...] = ()
 
 
@@ -112,21 +119,9 @@ def _check_inputs(mapped: Mapped, inputs: np.ndarray) -> np.ndarray:
     return inputs
 
 
-def encode(
-    mapped: Mapped,
-    inputs: np.ndarray,
-    *,
-    clear: bool = True,
-    load: bool = False,
-    control: bool = False,
-    probe: bool = False,
-) -> np.ndarray:
-    """Words (uint64) for a stimulus [steps, inputs] or [samples, steps, inputs].
-
-    With `load`, the words that fill the memories stand first; with `control`, those that set
-    stream length, tolerance and margin of stochastic cores to the Program's.
-    """
-    return encode_batch(mapped, inputs, clear=clear, load=load, control=control, probe=probe)[0]
+def encode(mapped: Mapped, inputs: np.ndarray, **options: Any) -> np.ndarray:
+    """The words of `encode_batch`, same options."""
+    return encode_batch(mapped, inputs, **options)[0]
 
 
 def encode_batch(
@@ -137,22 +132,30 @@ def encode_batch(
     load: bool = False,
     control: bool = False,
     probe: bool = False,
+    start: States | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The words of `encode`, and where each sample's begin and end: int64 [samples + 1].
+    """Words (uint64) for a stimulus [steps, inputs] or [samples, steps, inputs].
 
-    The words of `load` and `control` belong to the first sample.
+    Returns also where each sample's words begin and end: int64 [samples + 1]. With `load`, the
+    words that fill the memories stand first; with `control`, those that set stream length,
+    tolerance and margin of stochastic cores to the Program's; both belong to the first sample.
+    `start` : states that samples start from (sim/states.py, checked).
     """
     inputs = _check_inputs(mapped, inputs)
     steps = inputs.shape[1]
     schedule = mapped.schedule
     masks = step_words(mapped, np.append(schedule.masks(steps), np.uint64(0)))
     begin = [step_words(mapped, [0], clear=True)] if clear else []
+    restore = np.zeros((len(inputs), 0), np.uint64)
+    if start is not None:
+        begin.append(step_words(mapped, [0]))
+        restore = start_words(mapped, start, len(inputs))
     end = [probe_words(mapped)] if probe else []
     parts = [load_words(mapped)] if load else []
     parts += [control_words(mapped)] if control else []
     offsets = [0]
     size = sum(len(p) for p in parts)
-    for sample in inputs:
+    for sample, states in zip(inputs, restore, strict=True):
         step, flits = _input_flits(mapped, sample)
         before = np.searchsorted(step * schedule.interval, np.arange(len(masks)), side="right")
         words = np.empty(len(flits) + len(masks), dtype=np.uint64)
@@ -160,16 +163,19 @@ def encode_batch(
         rest = np.ones(len(words), dtype=bool)
         rest[at] = False
         words[at], words[rest] = masks, flits
-        pieces = [*begin, words, *end]
+        pieces = [*begin, states, words, *end]
         parts += pieces
         size += sum(len(p) for p in pieces)
         offsets.append(size)
     return np.concatenate([np.zeros(0, np.uint64), *parts]), np.array(offsets, dtype=np.int64)
 
 
-def replies(mapped: Mapped, steps: int, *, clear: bool = True, probe: bool = False) -> int:
+def replies(
+    mapped: Mapped, steps: int, *, clear: bool = True, probe: bool = False, start: bool = False
+) -> int:
     """MARKs that a sample of that many steps is answered with."""
-    return int(clear) + mapped.schedule.ticks(steps) + 1 + len(probe_runs(mapped)) * probe
+    ticks = mapped.schedule.ticks(steps)
+    return int(clear) + int(start) + ticks + 1 + len(probe_runs(mapped)) * probe
 
 
 def output_levels(mapped: Mapped) -> tuple[np.ndarray, np.ndarray]:
@@ -183,12 +189,20 @@ def output_levels(mapped: Mapped) -> tuple[np.ndarray, np.ndarray]:
 
 
 def decode(
-    mapped: Mapped, words: np.ndarray, steps: int, *, clear: bool = True, probe: bool = False
+    mapped: Mapped,
+    words: np.ndarray,
+    steps: int,
+    *,
+    clear: bool = True,
+    probe: bool = False,
+    start: bool = False,
 ) -> Decoded:
     """The fabric's answers to `encode` of samples of `steps` steps, same options."""
     words = np.asarray(words, dtype=np.uint64)
     flit, schedule = mapped.mesh.flit, mapped.schedule
-    ticks, each = schedule.ticks(steps), replies(mapped, steps, clear=clear, probe=probe)
+    ticks = schedule.ticks(steps)
+    each = replies(mapped, steps, clear=clear, probe=probe, start=start)
+    lead = int(clear) + int(start)  # MARKs before the first tick's
     mark, before = split_marks(mapped, words)
     marks = words[mark] & u64((1 << mapped.host.body_bits) - 1)
     samples = -(-len(marks) // each)
@@ -197,12 +211,14 @@ def decode(
         errors.append(f"{len(marks)} MARKs came, a multiple of {each} expected")
     cycles = np.zeros(samples * each, dtype=np.int64)
     cycles[: len(marks)] = marks
-    cycles = cycles.reshape(samples, each)[:, int(clear) : clear + 1 + ticks]
+    cycles = cycles.reshape(samples, each)[:, : lead + 1 + ticks]
+    before_ticks = cycles[:, int(clear) : lead + 1].sum(axis=1, keepdims=True)
+    cycles = np.hstack([before_ticks, cycles[:, lead + 1 :]])
 
     body = words & u64((1 << flit.body_bits) - 1)
     config = (words >> u64(flit.body_bits)) & u64(1) == 1
     event = np.flatnonzero(~mark & ~config)
-    sample, tick = before[event] // each, before[event] % each - clear - 1
+    sample, tick = before[event] // each, before[event] % each - lead - 1
     tag = (body[event] >> u64(flit.value_bits)) & u64((1 << flit.tag_bits) - 1)
     number = tag.astype(np.int64)
     value = signed(body[event], flit.value_bits) if flit.value_bits else np.ones(len(event), int)
@@ -245,36 +261,23 @@ def _probes(
     each: int,
     samples: int,
     errors: list[str],
-) -> dict[str, dict[str, np.ndarray]]:
-    """State of all populations from the replies to `_probe_words`."""
+) -> States:
+    """All states from the replies to `probe_words`."""
     runs = probe_runs(mapped)
-    formats = mapped.program.formats
-    chunk = mapped.mesh.flit.chunk_bits
-    fields = {"membrane": (0, formats.membrane_bits)}
-    fields["current"] = (formats.membrane_bits, formats.current_bits)
-    probes = {
-        p.name: {name: np.zeros((samples, p.size), dtype=np.int64) for name in fields}
-        for p in mapped.program.populations
-    }
-    for k, (tile, core, slots) in enumerate(runs):
+    chunk = u64((1 << mapped.mesh.flit.chunk_bits) - 1)
+    parts: dict[int, np.ndarray] = {}
+    for k, (tile, core, items) in enumerate(runs):
         chunks = state_chunks(mapped, core)
+        shape = samples, core.state_items, chunks
+        state = parts.setdefault(tile, np.zeros(shape, np.uint64))
         turns = (np.arange(samples) + 1) * each - len(runs) + k
         starts, ends = np.searchsorted(before, turns), np.searchsorted(before, turns + 1)
-        state = np.zeros((samples, core.slots), dtype=np.uint64)
         for sample, (first, end) in enumerate(zip(starts, ends, strict=True)):
-            if end - first != len(slots) * chunks:
+            if end - first != len(items) * chunks:
                 errors.append(
                     f"sample {sample}, tile {tile}: {end - first} replies came, "
-                    f"{len(slots) * chunks} expected"
+                    f"{len(items) * chunks} expected"
                 )
                 continue
-            parts = (body[first:end] & u64((1 << chunk) - 1)).reshape(-1, chunks)
-            for i in range(chunks):
-                state[sample, slots] |= parts[:, i] << u64(i * chunk)
-        for name, (where, slot) in mapped.slots.items():
-            here = (where == tile) & (slot >= slots[0]) & (slot <= slots[-1])
-            for key, (shift, bits) in fields.items():
-                if bits:
-                    part = state[:, slot[here]] >> u64(shift)
-                    probes[name][key][:, here] = signed(part, bits)
-    return probes
+            state[sample, items] = (body[first:end] & chunk).reshape(-1, chunks)
+    return read_states(mapped, parts, samples)

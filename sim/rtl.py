@@ -14,6 +14,8 @@ from hdl.params.neuron import CoreParams
 from hdl.params.sc.dense import DenseParams
 from mapping.mapped import Mapped
 from sim import protocol
+from sim.golden.network_memory import Start
+from sim.states import States, checked_start, chosen_states, empty_states, state_words
 from sim.verilated import StopOn, Verilated
 
 __all__ = ["Rtl", "RtlResult", "Stalls", "worth_optimising"]
@@ -37,14 +39,14 @@ class RtlResult:
 
     outputs : int64 [samples, steps, outputs], as golden's.
     cycles : int64 [samples], clock cycles from a sample's clear to its last answer.
-    final : by population {"membrane", "current"} int64 [samples, size], if probed.
+    final : the states after each sample, if probed; population to key to array (sim/states.py).
     errors : answers that can't be (lost, twice, at the wrong time), empty if all is well.
     total_cycles : clock cycles of the whole run.
     """
 
     outputs: np.ndarray
     cycles: np.ndarray
-    final: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    final: States = field(default_factory=dict)
     errors: tuple[str, ...] = ()
     total_cycles: int = 0
 
@@ -107,27 +109,31 @@ class Rtl:
         *,
         probe: bool = False,
         load: bool = False,
+        start: Start | None = None,
         stalls: Stalls | None = None,
         waveform: Path | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> RtlResult:
-        """Run samples, each from a cleared state.
+        """Run samples, each from a cleared state, or from its own in `start`.
 
         inputs : int [samples, steps, inputs], as golden's. lengths : steps of each sample.
         probe : read all neurons' states after each sample. load : fill the memories through the
-        host port first. progress : called with the number of samples done.
+        host port first. start : states as an earlier run's `final`, or golden's `snapshot`;
+        UserError where golden refuses them. progress : called with the number of samples done.
         """
         mapped, stalls = self.mapped, stalls or Stalls()
         samples, steps = inputs.shape[:2]
         lengths = np.full(samples, steps) if lengths is None else np.asarray(lengths)
         outputs = np.zeros((samples, steps, mapped.program.output_size), dtype=np.int64)
         cycles = np.zeros(samples, dtype=np.int64)
-        final: dict[str, dict[str, np.ndarray]] = {}
+        final = empty_states(mapped.program, samples) if probe else {}
+        begin = None if start is None else checked_start(mapped.program, start, samples)
         errors: list[str] = []
         mark = (1 << mapped.host.body_bits, 1 << mapped.host.body_bits)
         # All cores may update at once; more silence than that is a fabric that hangs.
         longest = max(core.update_cycles for core in mapped.mesh.cores if core is not None)
         deadline = max(1_000_000, 2 * longest)
+        kept = (probe or begin is not None) * state_words(mapped)
         done = total = 0
         with self.built.new() as model:
             if waveform is not None:
@@ -135,17 +141,20 @@ class Rtl:
             model.reset()
             for length in np.unique(lengths):
                 chosen = np.flatnonzero(lengths == length)
-                size = max(1, BATCH_WORDS // max(1, int(length) * (inputs.shape[2] + 1)))
-                for start in range(0, len(chosen), size):
-                    part = chosen[start : start + size]
+                each = int(length) * (inputs.shape[2] + 1) + kept
+                size = max(1, BATCH_WORDS // max(1, each))
+                for first in range(0, len(chosen), size):
+                    part = chosen[first : first + size]
                     words = protocol.encode(
                         mapped,
                         inputs[part, :length],
                         probe=probe,
                         load=load and done == 0,
                         control=done == 0,
+                        start=begin and chosen_states(begin, part),
                     )
-                    marks = protocol.replies(mapped, int(length), probe=probe) * len(part)
+                    options = {"probe": probe, "start": begin is not None}
+                    marks = protocol.replies(mapped, int(length), **options) * len(part)
                     run = model.stream(
                         words.reshape(-1, 1),
                         until=StopOn(mask=mark[0], value=mark[1], count=marks),
@@ -156,17 +165,14 @@ class Rtl:
                     )
                     total += run.cycles
                     answer = protocol.decode(
-                        mapped, run.words_out.reshape(-1), int(length), probe=probe
+                        mapped, run.words_out.reshape(-1), int(length), **options
                     )
                     outputs[part, :length] = answer.outputs
                     cycles[part] = answer.cycles.sum(axis=1)
                     errors += [f"samples from {part[0]} on: {e}" for e in answer.errors]
                     for name, state in answer.probes.items():
-                        kept = final.setdefault(name, {})
                         for key, values in state.items():
-                            kept.setdefault(
-                                key, np.zeros((samples, values.shape[1]), dtype=np.int64)
-                            )[part] = values
+                            final[name][key][part] = values
                     done += len(part)
                     if progress is not None:
                         progress(done)

@@ -21,6 +21,7 @@ from sim.golden.network import Golden, GoldenResult
 from sim.mismatch import Mismatch, differences, locate, output_bits, run_rtl, write_waveform
 from sim.quantisation import Quantisation, quantisation_loss
 from sim.rtl import Rtl, Stalls, worth_optimising
+from sim.states import state_bits
 from sim.stimulus import Stimulus, quantise_inputs
 from sim.verilated import SimulationError
 
@@ -297,9 +298,7 @@ def _chosen(
 
 def _bits(mapped: Mapped, lengths: np.ndarray) -> int:
     """Bits of outputs and final states of samples of these lengths."""
-    formats = mapped.program.formats
-    neurons = sum(p.size for p in mapped.program.populations)
-    state = neurons * (formats.membrane_bits + formats.current_bits)
+    state = state_bits(mapped.program)
     return int(lengths.sum()) * int(output_bits(mapped).sum()) + len(lengths) * state
 
 

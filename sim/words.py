@@ -1,4 +1,4 @@
-"""Words of the host port, packed and unpacked: flits, steps, memory contents, state reads."""
+"""Words of the host port, packed and unpacked: flits, steps, memory contents."""
 
 from __future__ import annotations
 
@@ -22,15 +22,10 @@ __all__ = [
     "flit_words",
     "item_bits",
     "load_words",
-    "probe_runs",
-    "probe_words",
     "signed",
     "split_marks",
-    "state_chunks",
-    "state_replies",
     "step_words",
     "u64",
-    "used_slots",
 ]
 
 
@@ -83,7 +78,7 @@ def item_bits(core: CoreParams, memory: Memory, mapped: Mapped) -> int:
     """Width of an item of a memory."""
     if memory == Memory.ROUTE:
         return mapped.mesh.flit.route_bits
-    return core.state_bits if memory == Memory.STATE else core.items[memory][1]
+    return core.probe_bits if memory == Memory.STATE else core.items[memory][1]
 
 
 def _bodies(mapped: Mapped, core: CoreParams, memory: Memory, items: list[int]) -> np.ndarray:
@@ -150,35 +145,6 @@ def control_words(mapped: Mapped) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
 
 
-def state_chunks(mapped: Mapped, core: CoreParams) -> int:
-    """Replies that one neuron's state takes."""
-    return -(-core.state_bits // mapped.mesh.flit.chunk_bits)
-
-
-def used_slots(mapped: Mapped, tile: int) -> np.ndarray:
-    """The slots of a tile where neurons live, ascending."""
-    return np.sort(np.concatenate([slot[where == tile] for where, slot in mapped.slots.values()]))
-
-
-def probe_runs(mapped: Mapped) -> list[tuple[int, CoreParams, np.ndarray]]:
-    """(tile, core, slots) of each stretch of slots where neurons live: one READ reads it."""
-    runs = []
-    for tile, core in cores(mapped):
-        slots = used_slots(mapped, tile)
-        gaps = np.flatnonzero(np.diff(slots) > 1) + 1
-        runs += [(tile, core, run) for run in np.split(slots, gaps)]
-    return runs
-
-
-def probe_words(mapped: Mapped) -> np.ndarray:
-    """Reads of all neurons' states, run after run, a STEP after each."""
-    parts = []
-    for tile, _, slots in probe_runs(mapped):
-        bodies = [select(Memory.STATE, int(slots[0])), ConfigOp.READ | len(slots) << 2]
-        parts += [config_words(mapped, tile, u64(bodies)), step_words(mapped, [0])]
-    return np.concatenate(parts)
-
-
 def split_marks(mapped: Mapped, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(is a MARK, MARKs before it) of each word."""
     mark = (words >> u64(mapped.host.body_bits)) & u64(1) == u64(ReplyOp.MARK)
@@ -188,29 +154,3 @@ def split_marks(mapped: Mapped, words: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def signed(value: np.ndarray, bits: int) -> np.ndarray:
     half = np.int64(1) << np.int64(bits - 1)
     return ((value.astype(np.int64) & ((1 << bits) - 1)) ^ half) - half
-
-
-def state_replies(
-    mapped: Mapped,
-    core: CoreParams,
-    tile: int,
-    slots: np.ndarray,
-    probes: dict[str, dict[str, np.ndarray]],
-    samples: int,
-) -> np.ndarray:
-    """Reply bodies [samples, slots * chunks] to the READ of these slots."""
-    formats, chunk = mapped.program.formats, mapped.mesh.flit.chunk_bits
-    state = np.zeros((samples, core.slots), dtype=np.uint64)
-    for name, (where, slot) in mapped.slots.items():
-        here = where == tile
-        for key, bits, shift in (
-            ("membrane", formats.membrane_bits, 0),
-            ("current", formats.current_bits, formats.membrane_bits),
-        ):
-            if bits:
-                value = np.asarray(probes[name][key]).reshape(samples, -1)[:, here]
-                state[:, slot[here]] |= u64(value & ((1 << bits) - 1)) << u64(shift)
-    state = state[:, slots]
-    count = state_chunks(mapped, core)
-    parts = [state >> u64(k * chunk) & u64((1 << chunk) - 1) for k in range(count)]
-    return np.stack(parts, axis=2).reshape(samples, -1)

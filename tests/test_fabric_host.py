@@ -12,18 +12,9 @@ from hdl.params.noc import ConfigOp, Memory
 from sim import protocol
 from sim.golden.network import Golden
 from sim.rtl import Stalls
+from sim.states import probe_runs, state_chunks, state_replies
 from sim.verilated import StopOn
-from sim.words import (
-    config_words,
-    cores,
-    select,
-    split_marks,
-    state_chunks,
-    state_replies,
-    step_words,
-    u64,
-    used_slots,
-)
+from sim.words import config_words, cores, select, split_marks, step_words, u64
 from tests.kit import random_events, random_program
 from tests.kit_fabric import Built, build, garbage
 
@@ -135,18 +126,16 @@ def test_reads_of_all_tiles_at_once_while_the_cores_work(built):
     mapped = built.mapped
     inputs = random_events(SEED + 2, built.program, 1, STEPS, rate=0.6)
     golden = Golden(built.program).run(inputs)
-    probes = {name: state._asdict() for name, state in golden.final.items()}
     words = [protocol.encode(mapped, inputs)]
     words[0] = words[0][:-1]  # without the last STEP: the last update is still going on
     expected = []
     chunk = u64((1 << mapped.mesh.flit.chunk_bits) - 1)
     for tile, core in cores(mapped):
-        slots = used_slots(mapped, tile)
-        slots = slots[: np.append(np.flatnonzero(np.diff(slots) > 1) + 1, len(slots))[0]]
-        bodies = [select(Memory.STATE, int(slots[0])), ConfigOp.READ | len(slots) << 2]
+        items = next(run for where, _, run in probe_runs(mapped) if where == tile)
+        bodies = [select(Memory.STATE, int(items[0])), ConfigOp.READ | len(items) << 2]
         words.append(config_words(mapped, tile, u64(bodies)))
         assert state_chunks(mapped, core) > 1
-        replies = state_replies(mapped, core, tile, slots, probes, 1)
+        replies = state_replies(mapped, tile, golden.snapshot(), 1)[0, items]
         expected.append([int(r) for r in replies.reshape(-1)])
     words.append(step_words(mapped, [0]))
     assert len(expected) == 2

@@ -97,31 +97,41 @@ def compare_events(expected: list[int], found: list[int], tick: int) -> list[str
 
 
 def compare_states(run: dict, expected: list[int], found: list[int], steps: int) -> list[str]:
-    """State after the last step, of one run of slots."""
+    """State after the last step, of one run of items."""
     if len(expected) != len(found):
-        where = f"{core(run['tile'])}, slots from {run['first']} on"
+        where = f"{core(run['tile'])}, items from {run['first']} on"
         return [f"{where}: {len(found)} state replies came, expected {len(expected)}"]
     chunks, chunk = run["chunks"], WORD["chunk_bits"]
     mask = (1 << chunk) - 1
-    owner = {
-        (tile, slot): (population, neuron)
+    fields = [
+        (tile, slot, neuron_name(population, neuron), name, shift, bits, True)
         for population, place in LAYOUT["slots"].items()
         for neuron, (tile, slot) in enumerate(zip(place["tile"], place["slot"], strict=True))
-    }
+        for name, shift, bits in LAYOUT["state"]
+    ]
+    for f in LAYOUT["behind"]:
+        for item, place in zip(f["items"], f["places"], strict=True):
+            row, column = divmod(place, f["columns"])
+            name = f"{f['key']}[{row}]" + f"[{column}]" * (f["columns"] > 1)
+            text = f"{core(f['tile'])}, {f['population']}"
+            fields.append((f["tile"], item, text, name, f["shift"], f["bits"], f["signed"]))
     problems = []
-    for k in range(run["count"]):
-        states = [
+    for tile, item, text, name, shift, bits, is_signed in fields:
+        k = item - run["first"]
+        if tile != run["tile"] or not 0 <= k < run["count"]:
+            continue
+        a, b = (
             sum((w & mask) << (chunk * i) for i, w in enumerate(ws[k * chunks : (k + 1) * chunks]))
+            >> shift
+            & ((1 << bits) - 1)
             for ws in (expected, found)
-        ]
-        for name, shift, bits in LAYOUT["state"]:
-            a, b = (signed(state >> shift, bits) for state in states)
-            if a != b:
-                text = neuron_name(*owner[run["tile"], run["first"] + k])
-                problems.append(
-                    f"after step {steps - 1}, {text}: {name} expected {show(a, bits)}, "
-                    f"found {show(b, bits)}"
-                )
+        )
+        if a != b:
+            a, b = (signed(v, bits) if is_signed else v for v in (a, b))
+            problems.append(
+                f"after step {steps - 1}, {text}: {name} expected {show(a, bits)}, "
+                f"found {show(b, bits)}"
+            )
     return problems
 
 
