@@ -6,6 +6,10 @@ The family of a model is told by the names of its tensors, at any depth and behi
 |---|---|---|
 | S4D of examples/s4d.py | mapping/importers/ssm_s4d.py | logdt, lre, im, C, D |
 | S4D of state-spaces/s4 | mapping/importers/ssm_s4d.py | kernel.log_dt, kernel.log_A_real, ... |
+| S5, S5Block of s5-pytorch | mapping/importers/ssm_states.py | Lambda, log_step, B, C, D |
+| LRU | mapping/importers/ssm_states.py | nu_log, theta_log, gamma_log, B, C, D |
+| LMU of pytorch-lmu | mapping/importers/ssm_lmu.py | e_x, e_h, e_m, W_x, W_h, W_m, A, B |
+| Mamba of mamba-ssm: costed, not mapped | mapping/importers/ssm_mamba.py | in_proj, A_log, ... |
 
 What tensors don't tell (pooling, order of norms, activation, discretisation) comes from the
 caller's settings, or `config.NAME` (a number, see SETTINGS in mapping/importers/ssm_draft.py), or
@@ -26,6 +30,7 @@ from mapping.importers.inspection import Inspection
 from mapping.importers.npz_file import read_npz
 from mapping.importers.ssm_draft import Draft, ModelError, refused
 from mapping.importers.ssm_lmu import build_lmu
+from mapping.importers.ssm_mamba import describe, refuse_mamba
 from mapping.importers.ssm_s4d import build_npz, build_s4d
 from mapping.importers.ssm_states import build_states
 from mapping.importers.ssm_units import EXPECTED, find_units
@@ -39,10 +44,10 @@ FAMILIES: dict[str, Build] = {
     "npz": build_npz,
     "s4d": build_s4d,
     "s5": build_states,
-    "s5 factorised": build_states,
     "lru": build_states,
     "lru parts": build_states,
     "lmu": build_lmu,
+    "mamba": refuse_mamba,
 }
 
 
@@ -101,14 +106,16 @@ def inspect_ssm(
         problems = str(error).split("\n")
     except UserError as error:
         problems = [str(error)]
+    draft = Draft(tensors, options or Options(), {})
+    nodes, notes = (graph.nodes, graph.notes) if graph else describe(draft)
     weights = [v for k, v in tensors.items() if k.endswith(".weight") and v.ndim > 1]
     total = sum(w.size for w in weights)
     return Inspection(
         name=Path(path).stem,
-        nodes=graph.nodes if graph else (),
+        nodes=tuple(nodes),
         edges=graph.edges if graph else (),
         parameters=sum(v.size for k, v in tensors.items() if not k.startswith("config.")),
         density=sum(int(np.count_nonzero(w)) for w in weights) / total if total else 1.0,
         problems=tuple(problems),
-        notes=graph.notes if graph else (),
+        notes=tuple(notes),
     )

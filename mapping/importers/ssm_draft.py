@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hdl.params.errors import UserError
+from mapping.activations import EPSILON
 from mapping.discretise import METHODS
 from mapping.graph import Options
 from mapping.importers.expression import Affine, Builder
@@ -88,11 +89,11 @@ class Draft:
         return encoder, self.maybe(behind[0] if behind else None)
 
     def norms(self, layers: int) -> list[Unit]:
-        """All LayerNorms that are left: none, or one for each layer."""
-        norms = self.of_kind("norm")
+        """All norms that are left: none, or one for each layer."""
+        norms = self.of_kind("norm", "batchnorm")
         self.rest = [u for u in self.rest if u not in norms]
         if norms and len(norms) != layers:
-            self.problems.append(f"has {len(norms)} LayerNorms for {layers} layers; one each fits")
+            self.problems.append(f"has {len(norms)} norms for {layers} layers; one each fits")
             return []
         return norms
 
@@ -152,6 +153,18 @@ class Draft:
 
     def linear(self, unit: Unit, x: Affine) -> Affine:
         return self.builder.linear(unit.name, x, unit["weight"], unit.get("bias"))
+
+    def norm(self, unit: Unit, x: Affine) -> Affine:
+        """LayerNorm, or the gain and bias that a BatchNorm is after training."""
+        gain, bias = unit.get("weight"), unit.get("bias")
+        if unit.kind == "norm":
+            if bias is None:
+                self.builder.note(unit.name, "taken as LayerNorm without bias", "RMSNorm differs")
+            return self.builder.norm(unit.name, x, gain, bias)
+        whole = (1.0 if gain is None else gain) / np.sqrt(unit["running_var"] + EPSILON)
+        self.builder.record(unit.name, "BatchNorm", x.size, "into the connections")
+        rest = -whole * unit["running_mean"] + (0.0 if bias is None else bias)
+        return x.times(unit.name, whole, rest)
 
     def answer(self, unit: Unit | None, x: Affine) -> Any:
         """The output layer: a decoder, or the values themselves."""

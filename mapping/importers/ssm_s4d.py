@@ -135,7 +135,7 @@ def build_s4d(draft: Draft) -> tuple[str, str]:
         norm = norms[i] if norms else None
         if norm and first:
             x = b.plain(x)
-            z = b.norm(norm.name, x, norm["weight"], norm.get("bias"))
+            z = draft.norm(norm, x)
         else:
             x = z = b.single(x)
         y = b.function(ssm.name, b.mixed(ssm.name, z, *kernel), "gelu")
@@ -143,5 +143,5 @@ def build_s4d(draft: Draft) -> tuple[str, str]:
         z = glu(draft, name, y, ssm["output_linear.0.weight"][:, :, 0], ssm["output_linear.0.bias"])
         x = x.plus(f"{ssm.name}.sum", z) if residual else z
         if norm and not first:
-            x = b.norm(norm.name, x, norm["weight"], norm.get("bias"))
+            x = draft.norm(norm, x)
     return draft.answer(decoder, x), pooling

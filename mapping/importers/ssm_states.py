@@ -4,7 +4,7 @@
 
 | | a, B | D |
 |---|---|---|
-| S5 (s5-pytorch 0.2.1, s5/s5_model.py; Smith et al., arXiv 2208.04933) | of Lambda, B and the step exp(log_step), by mapping/discretise.py; factorised: B = BP BH^T, C = CH^T CP | a gain |
+| S5 (s5-pytorch 0.2.1, s5/s5_model.py; Smith et al., arXiv 2208.04933) | of Lambda, B and the step exp(log_step), by mapping/discretise.py | a gain |
 | LRU (forgi86/sysid-pytorch-lru, lru/linear.py; Orvieto et al., arXiv 2303.06349) | exp(-exp(nu_log) + i exp(theta_log)), exp(gamma_log) B | a matrix |
 
 Neither has a factor 2: both take Re(C x) of all states that they have. What may stand around a
@@ -60,9 +60,7 @@ def _core(draft: Draft, unit: Unit, method: str) -> _Core:
             gain = np.exp(unit["gamma_log"])
         else:
             poles, gain = diagonal(unit["Lambda"], np.exp(unit["log_step"]), method)
-    if unit.kind == "s5 factorised":
-        inputs, weight = unit["BP"] @ unit["BH"].T, unit["CH"].T @ unit["CP"]
-    elif unit.kind == "lru parts":
+    if unit.kind == "lru parts":
         inputs = unit["B_re"] + 1j * unit["B_im"]
         weight = unit["C_re"] + 1j * unit["C_im"]
     else:
@@ -90,9 +88,9 @@ def _s5_block(draft: Draft, unit: Unit, method: str) -> Block:
 
     def block(x: Affine) -> Affine:
         b = draft.builder
-        x = b.norm(norm.name, x, norm["weight"], norm.get("bias"))
+        x = draft.norm(norm, x)
         y = b.function(f"{unit.name}.y", core.apply(draft, x), "gelu")
-        x = b.norm(norm2.name, y.plus(f"{at}sum", x), norm2["weight"], norm2.get("bias"))
+        x = draft.norm(norm2, y.plus(f"{at}sum", x))
         y = draft.linear(up, x)
         if gated:
             whole, bias = up["weight"], up.get("bias")
@@ -123,7 +121,7 @@ def _lru_block(draft: Draft, unit: Unit, method: str) -> Block:
 
     def block(x: Affine) -> Affine:
         b, x = draft.builder, draft.builder.plain(x)
-        y = core.apply(draft, b.norm(norm.name, x, norm["weight"], norm.get("bias")))
+        y = core.apply(draft, draft.norm(norm, x))
         if deep:
             y = b.function(ff[0].name, draft.linear(ff[0], y), "gelu")
             return x.plus(at.rstrip(".") or "sum", draft.linear(ff[1], y))
@@ -150,12 +148,12 @@ def _alone(draft: Draft, layers: list[Unit], method: str) -> list[Block]:
 
         def block(x: Affine) -> Affine:
             b, x = draft.builder, draft.builder.plain(x)
-            z = b.norm(norm.name, x, norm["weight"], norm.get("bias")) if norm and first else x
+            z = draft.norm(norm, x) if norm and first else x
             z = core.apply(draft, z)
             z = z if activation == "none" else b.function(f"{unit.name}.y", z, activation)
             z = z.plus(f"{unit.name}.sum", x) if residual else z
             if norm and not first:
-                z = b.norm(norm.name, z, norm["weight"], norm.get("bias"))
+                z = draft.norm(norm, z)
             return z
 
         return block
@@ -165,7 +163,7 @@ def _alone(draft: Draft, layers: list[Unit], method: str) -> list[Block]:
 
 def build_states(draft: Draft) -> tuple[str, str]:
     """(output layer, readout)."""
-    layers = draft.of_kind("s5", "s5 factorised", "lru", "lru parts")
+    layers = draft.of_kind("s5", "lru", "lru parts")
     draft.rest = [u for u in draft.rest if u not in layers]
     lru = layers[0].kind.startswith("lru")
     method = "" if lru else draft.choose("discretisation", "zoh")

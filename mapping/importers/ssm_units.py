@@ -23,10 +23,6 @@ KINDS: dict[str, dict[str, str]] = {
         "kernel.C": "c H N", "D": "H",
         "output_linear.0.weight": "2H H 1", "output_linear.0.bias": "2H",
     },
-    "s5 factorised": {
-        "Lambda": "c P", "BH": "c H K", "BP": "c P K", "CH": "c K H", "CP": "c K Q",
-        "log_step": "P", "D": "H",
-    },
     "s5": {"Lambda": "c P", "log_step": "P", "B": "c P H", "C": "c H Q", "D": "H"},
     "lru parts": {
         "nu_log": "P", "B_re": "P I", "theta_log": "P", "gamma_log": "P", "B_im": "P I",
