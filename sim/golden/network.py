@@ -3,7 +3,8 @@
 It computes the equations of `hdl/params/neuron.py`, event by event over compressed rows, with
 int64 sums that are checked beforehand to be wide enough for any stimulus; input sums of stochastic
 populations and attention heads by those of `hdl/params/sc/dense.py` and `attention.py` there, of
-crossbars by those of `hdl/params/crossbar/dendrites.py`.
+crossbars by those of `hdl/params/crossbar/dendrites.py`, of states and gates by those of
+`hdl/params/ssm`.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +15,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hdl.params.crossbar.dendrites import Crossbar
-from hdl.params.neuron import FIELDS
+from hdl.params.errors import UserError
+from hdl.params.neuron import FIELDS, sends_changes
 from hdl.params.sc.dense import Streams
+from hdl.params.ssm.diagonal import Diagonal
 from mapping.program import Population, Program
 from sim.golden.network_crossbar import crossbar_plan
+from sim.golden.network_memory import Inner, Start, check_restorable, empty_inner, places, restore
 from sim.golden.network_rows import build_rows, check_fields
+from sim.golden.network_states import build_recurrences
 
 if TYPE_CHECKING:
     from sim.golden.crossbar.product import Plan
@@ -43,11 +48,17 @@ class GoldenResult:
         SPIKE, the payload for VALUE, the membrane for STATE; 0 after the sample's end.
     final : state [samples, size] after each sample's last step.
     state : state [samples, steps, size] after each step (0 after the sample's end), if recorded.
-    events : [samples] events that the population emitted (SPIKE and VALUE).
+    inner : what else a population remembers after each sample's last step, by name: "sent"
+        [samples, size], values of which changes were sent; "states" [samples, states, parts];
+        "draws" [samples, states], generators of stochastic rounding; "held" [samples, size], of
+        gates [samples, size, 2]. Only what it has.
+    inner_state : the same [samples, steps, ...] after each step, if recorded.
+    events : [samples] events that the population emitted (of spikes, values and changes).
     input_events : [samples] events of the stimulus.
     synaptic_operations : [samples] one for each stored synapse of each event delivered.
     neuron_updates : [samples] one for each neuron and step.
     saturations : [samples] how often a sum was clamped to the range of membrane or current.
+    state_saturations : [samples] of populations with states, how often a part of one was clamped.
     stream_bits : [samples] for stochastic populations, the lengths of streams that were used,
         summed over neurons and steps: 2**log2_length each unless one terminated early.
     cell_reads, conversions : [samples] for crossbar populations, devices that were read (all the
@@ -57,11 +68,14 @@ class GoldenResult:
     outputs: np.ndarray
     final: dict[str, State]
     state: dict[str, State] | None
+    inner: dict[str, dict[str, np.ndarray]]
+    inner_state: dict[str, dict[str, np.ndarray]] | None
     events: dict[str, np.ndarray]
     input_events: np.ndarray
     synaptic_operations: np.ndarray
     neuron_updates: np.ndarray
     saturations: dict[str, State]
+    state_saturations: dict[str, np.ndarray]
     stream_bits: dict[str, np.ndarray]
     cell_reads: dict[str, np.ndarray]
     conversions: dict[str, np.ndarray]
@@ -70,6 +84,10 @@ class GoldenResult:
     def spikes(self) -> np.ndarray:
         """uint8, 1 where an output is not 0."""
         return (self.outputs != 0).astype(np.uint8)
+
+    def snapshot(self) -> dict[str, dict[str, np.ndarray]]:
+        """All that the network remembers, for another run to start from."""
+        return {name: {**state._asdict(), **self.inner[name]} for name, state in self.final.items()}
 
 
 def _whole(p: Population, lengths: np.ndarray) -> np.ndarray:
@@ -116,6 +134,12 @@ class Golden:
         self._high = np.where(self._low < 0, -self._low - 1, 1)
         check_fields(program)
         self._rows = build_rows(program)
+        self._recurrences = build_recurrences(program)
+        self._changes = bool(sends_changes(self._fields[FIELDS.index("emit")]).any())
+        made = [p.arrays["table"] for p in program.populations if "table" in p.arrays]
+        table_of = np.cumsum(["table" in p.arrays for p in program.populations]) - 1
+        tables = np.stack(made) if made else np.zeros((1, 1), np.int64)
+        self._values = tables.astype(np.int64), np.maximum(table_of, 0), formats.table_bits
 
     @cached_property
     def _plan(self) -> "Plan":
@@ -139,6 +163,34 @@ class Golden:
         count = np.bincount(step, minlength=samples * steps)
         return np.concatenate([[0], np.cumsum(count)]).astype(np.int64), source, value
 
+    def _inner(self, shape: tuple[int, ...]) -> Inner:
+        neurons = int(self._bounds[-1]) if self._changes else 0
+        return empty_inner(shape, self._recurrences.seeds, self._rows.sizes[2], neurons)
+
+    def _places(self, inner: Inner) -> dict[str, dict[str, np.ndarray]]:
+        return {
+            p.name: places(p, kind, self._slices[p.name], inner)
+            for p, kind in zip(self.program.populations, self._rows.kinds, strict=True)
+        }
+
+    def _remembered(self, inner: Inner) -> dict[str, dict[str, np.ndarray]]:
+        return {
+            name: {key: view.astype(np.int64) for key, view in views.items()}
+            for name, views in self._places(inner).items()
+        }
+
+    def _restore(
+        self, start: Start, membrane: np.ndarray, current: np.ndarray, inner: Inner
+    ) -> None:
+        check_restorable(self.program)
+        if unknown := set(start) - set(self._slices):
+            raise UserError(f"a state to start from names {min(unknown)}, which there isn't")
+        views = self._places(inner)
+        for p in self.program.populations:
+            s = self._slices[p.name]
+            own = {"membrane": membrane[:, s], "current": current[:, s], **views[p.name]}
+            restore(p, self.program.formats, start, own)
+
     def run(
         self,
         events: np.ndarray,
@@ -146,14 +198,17 @@ class Golden:
         *,
         record_state: bool = False,
         threads: int = 1,
+        start: Start | None = None,
     ) -> GoldenResult:
         """Run samples of events [samples, steps, inputs]: 0 or 1, or payloads if graded.
 
         Parameters
         ----------
         lengths : steps that each sample runs; None is all of them.
-        record_state : keep membrane and current of every step.
+        record_state : keep membrane and current, and all that is remembered, of every step.
         threads : samples run at once; the bits don't depend on it.
+        start : what each sample starts from, as `snapshot` gave it; None: a clear. UserError if it
+            doesn't fit, or the Program has projections of delay 1, attention heads or crossbars.
         """
         from sim.golden.network_kernel import run_samples
 
@@ -175,7 +230,11 @@ class Golden:
         membrane, current = np.zeros((2, samples, neurons), np.int64)
         shape = (samples, steps, neurons) if record_state else (0, 0, 0)
         membrane_trace, current_trace = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        counts = np.zeros((samples, populations, 5), np.int64)
+        inner, trace = self._inner((samples,)), self._inner(shape[:2])
+        trace.draws[:] = 0
+        if start is not None:
+            self._restore(start, membrane, current, inner)
+        counts = np.zeros((samples, populations, 6), np.int64)
         operations = np.zeros(samples, np.int64)
         taken = np.zeros((samples, populations), np.int64)
 
@@ -183,9 +242,10 @@ class Golden:
 
         def part(first: int, end: int) -> None:
             run_samples(
-                first, end, run, inputs, *packed, *self._rows, plan, self._fields,
-                self._bounds, *self._widths, self._output_neurons, outputs, membrane, current,
-                membrane_trace, current_trace, counts, operations, taken,
+                first, end, run, inputs, *packed, *self._rows, plan, self._recurrences,
+                self._fields, self._bounds, *self._widths, self._values, self._output_neurons,
+                outputs, membrane, current, inner, membrane_trace, current_trace, trace, counts,
+                operations, taken,
             )  # fmt: skip
 
         cuts = np.linspace(0, samples, max(min(threads, samples), 1) + 1).astype(int).tolist()
@@ -207,12 +267,19 @@ class Golden:
             state={name: State(membrane_trace[..., s], current_trace[..., s]) for name, s in slices}
             if record_state
             else None,
+            inner=self._remembered(inner),
+            inner_state=self._remembered(trace) if record_state else None,
             events={name: counts[:, k, 0] for k, name in enumerate(self._slices)},
             input_events=packed[0][ends + run] - packed[0][ends],
             synaptic_operations=operations,
             neuron_updates=run * neurons,
             saturations={
                 name: State(counts[:, k, 1], counts[:, k, 2]) for k, name in enumerate(self._slices)
+            },
+            state_saturations={
+                p.name: counts[:, k, 5]
+                for k, p in enumerate(self.program.populations)
+                if isinstance(p.dendrites, Diagonal)
             },
             stream_bits={
                 p.name: taken[:, k] if self._rows.kinds[k, 0] else _whole(p, run)

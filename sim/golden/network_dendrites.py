@@ -2,9 +2,9 @@
 
 An event that feeds a stochastic population adds table entries (sim/golden/sc/dense.py) to partial
 sums, one for each length that can decide; an event that feeds an attention head sets a bit, one
-that feeds a crossbar is kept. The population's update makes its input sums of them. Where events
-are spikes and no sum of streams terminates early, a synapse always adds the same: it is an ordinary
-one of another weight.
+that feeds a crossbar, states or a gate adds to a value that is kept. The population's update makes
+its input sums of them. Where events are spikes and no sum of streams terminates early, a synapse
+always adds the same: it is an ordinary one of another weight.
 """
 
 from __future__ import annotations
@@ -16,23 +16,31 @@ import numpy as np
 from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.sc.attention import PORTS, AttentionParams
 from hdl.params.sc.dense import Streams
+from hdl.params.ssm.diagonal import Diagonal
+from hdl.params.ssm.gate import OPERANDS, Gate
 from mapping.program import Population, Program, Projection
+from sim.golden.network_states import check_states, way
 from sim.golden.sc.dense import counts, kept_lengths
 
-__all__ = ["CROSSBAR", "EXACT", "HEAD", "STREAMS", "Dendrites", "build_dendrites", "largest_sum"]
+__all__ = [
+    "CROSSBAR", "EXACT", "GATE", "HEAD", "STATES", "STREAMS", "Dendrites", "build_dendrites",
+    "largest_sum",
+]  # fmt: skip
 
-EXACT, STREAMS, HEAD, CROSSBAR = range(4)
+EXACT, STREAMS, HEAD, CROSSBAR, STATES, GATE = range(6)
 COLUMNS = 8
 
 
 class Dendrites(NamedTuple):
     """Members
 
-    kinds : int64 [populations, COLUMNS], first column EXACT (or like it), STREAMS, HEAD, CROSSBAR.
-        Then of STREAMS: first partial sum, partial sums a neuron, k of the first, tolerance, p + q,
-        entries of the table for one bit of a value, margin; of HEAD: first bit, tokens, dim,
-        causal, score_gain, value_gain, number of the head; of CROSSBAR: first value, number of
-        values, number of the crossbar.
+    kinds : int64 [populations, COLUMNS], first column EXACT (or like it), STREAMS, HEAD, CROSSBAR,
+        STATES, GATE. Then of STREAMS: first partial sum, partial sums a neuron, k of the first,
+        tolerance, p + q, entries of the table for one bit of a value, margin; of HEAD: first bit,
+        tokens, dim, causal, score_gain, value_gain, number of the head; of CROSSBAR: first value,
+        number of values, number of the crossbar; of STATES: first value, first state, order, way
+        (of `sim/golden/network_states.py`), number among these, held, stochastic; of GATE: first
+        value (all left, then all right), shift, held.
     table : int64, counts [generator, bit of the value, magnitude, length], one population after
         the other.
     states : uint64 [heads, 2], generators of the attention heads after a clear.
@@ -54,18 +62,20 @@ def build_dendrites(
     Streams: the number of each weight's magnitude in the table, with the weight's sign; the
     table's first entry for each source's generator. Streams that work like ordinary synapses:
     other weights, and nothing to feed. Heads: 1; each source's bit. Crossbars: weights as they
-    are, which only count as operations; each source's value.
+    are, which only count as operations; each source's value. States and gates: 1; likewise.
     """
     kinds = np.zeros((len(program.populations), COLUMNS), np.int64)
     codes: dict[int, np.ndarray] = {}
     feeds: dict[int, np.ndarray] = {}
     tables, states = [np.zeros(0, np.int64)], [np.zeros((0, 2), np.uint64)]
-    partial = bits = entries = values = crossbars = 0
+    partial = bits = entries = values = crossbars = recurrences = states_before = 0
     for number, p in enumerate(program.populations):
         into = [(i, q) for i, q in enumerate(program.projections) if q.target == p.name]
         if isinstance(p.dendrites, AttentionParams):
             head = p.dendrites
-            _check_head(p, head, [q for _, q in into])
+            if p.size != head.size:
+                raise ValueError(f"{p.name}: must have {head.size} neurons, not {p.size}")
+            _check_ports(p, PORTS, [q for _, q in into])
             gains = head.score_gain, head.value_gain
             kinds[number] = HEAD, bits, head.tokens, head.dim, head.causal, *gains, len(states) - 1
             seeds = [[head.generator(n).seed for n in range(2)]]
@@ -75,8 +85,24 @@ def build_dendrites(
                 feeds[i] = bits + PORTS.index(q.port) * p.size + np.arange(p.size)
             bits += 3 * p.size
             continue
+        if isinstance(p.dendrites, Diagonal | Gate):
+            d, before = p.dendrites, values
+            ports = OPERANDS if isinstance(d, Gate) else ("",)
+            _check_ports(p, ports, [q for _, q in into])
+            if isinstance(d, Gate):
+                kinds[number, :4] = GATE, before, d.shift, d.held
+            else:
+                check_states(p)
+                own = d.order, way(d), recurrences, d.held, d.stochastic
+                kinds[number] = STATES, before, states_before, *own
+                recurrences, states_before = recurrences + 1, states_before + d.states(p.size)
+            for i, q in into:
+                codes[i] = np.ones(p.size, np.int64)
+                feeds[i] = before + ports.index(q.port) * p.size + np.arange(p.size)
+            values += len(ports) * p.size
+            continue
         if any(q.port for _, q in into):
-            raise ValueError(f"{p.name}: is no attention head, but a projection names a port")
+            raise ValueError(f"{p.name}: has no ports, but a projection names one")
         if p.dendrites is None:
             continue
         if isinstance(p.dendrites, Crossbar):
@@ -121,17 +147,25 @@ def _dealt(sizes: list[int], generators: int) -> list[np.ndarray]:
     return np.split(np.arange(sum(sizes)) % generators, cuts)
 
 
-def _check_head(p: Population, head: AttentionParams, into: list[Projection]) -> None:
-    if p.size != head.size or sorted(q.port for q in into) != sorted(PORTS):
-        raise ValueError(f"{p.name}: needs {head.size} neurons and a projection into each port")
+def _check_ports(p: Population, ports: tuple[str, ...], into: list[Projection]) -> None:
+    if sorted(q.port for q in into) != sorted(ports):
+        wanted = f"each port, {', '.join(ports)}" if len(ports) > 1 else "no port"
+        raise ValueError(f"{p.name}: needs one projection into {wanted}")
     for q in into:
         same = np.arange(p.size + 1)
-        if not np.array_equal(q.indptr, same) or not np.array_equal(q.indices, same[:-1]):
-            raise ValueError(f"{p.name}: {q.port} must be one to one")
+        if (
+            not np.array_equal(q.indptr, same)
+            or not np.array_equal(q.indices, same[:-1])
+            or q.exponent
+            or (q.weights != 1).any()
+        ):
+            raise ValueError(f"{q.source} -> {p.name}: must be one to one, weights of 1")
 
 
-def largest_sum(dendrites: Streams | AttentionParams | Crossbar) -> int:
+def largest_sum(dendrites: Streams | AttentionParams | Crossbar | Diagonal | Gate) -> int:
     """Most that one synapse adds to a neuron's sum (0 of a crossbar: `crossbar_bound`)."""
-    if not isinstance(dendrites, Streams):
-        return int(isinstance(dendrites, AttentionParams))
-    return 1 << (dendrites.weight_bits + dendrites.value_bits)
+    if isinstance(dendrites, Streams):
+        return 1 << (dendrites.weight_bits + dendrites.value_bits)
+    if isinstance(dendrites, Diagonal | Gate):
+        return 1 << (dendrites.acc_bits - 1)
+    return int(isinstance(dendrites, AttentionParams))

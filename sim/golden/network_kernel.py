@@ -7,7 +7,8 @@ installation compiles (a few seconds). `nogil` lets threads share the samples.
 import numpy as np
 from numba import njit
 
-from sim.golden.network_dendrites import CROSSBAR, HEAD, STREAMS
+from sim.golden.network_dendrites import CROSSBAR, GATE, HEAD, STATES, STREAMS
+from sim.golden.network_recur import advance, multiply
 from sim.golden.network_sums import answer, product, settle
 
 __all__ = ["run_samples"]
@@ -33,7 +34,7 @@ def deliver(row, value, row_ptr, segments, targets, weights, acc):  # type: igno
 @njit(cache=True, nogil=True)
 def deliver_special(sources, values, first, end, offset, synapses, special):  # type: ignore[no-untyped-def]
     """Add events `first`..`end`-1 to partial sums of stochastic populations, bits of heads and
-    values of crossbars.
+    values of crossbars, states and gates.
 
     `offset`: what to add to a source for its row. Returns the number of synapses.
     """
@@ -48,8 +49,8 @@ def deliver_special(sources, values, first, end, offset, synapses, special):  # 
             if kinds[p, 0] == HEAD:
                 bits[fed] = 1
                 continue
-            if kinds[p, 0] == CROSSBAR:
-                kept[fed] = values[e]
+            if kinds[p, 0] >= CROSSBAR:
+                kept[fed] += values[e]  # one event a step; 0 before it, unless it is a change
                 continue
             origin, lengths, one = kinds[p, 1], kinds[p, 2], kinds[p, 6]
             magnitude = abs(values[e])
@@ -68,19 +69,44 @@ def deliver_special(sources, values, first, end, offset, synapses, special):  # 
 
 
 @njit(cache=True, nogil=True)
+def valued(v, shift, emit, payload_bits, table, table_bits):  # type: ignore[no-untyped-def]
+    """The value of a neuron of membrane v that emits values."""
+    one = np.int64(1)
+    q = (v + ((one << shift) >> 1)) >> shift
+    form = (emit >> 2) & 3  # 1: RELU, 2: TABLE
+    if form == 2:
+        half = one << (table_bits - 1)
+        return table[min(max(q, -half), half - 1) + half]
+    top = one << (payload_bits - 1 - (emit >> 4))
+    low = np.int64(0) if form == 1 else -top
+    return min(max(q, low), top - 1)
+
+
+@njit(cache=True, nogil=True)
+def record(inner, trace, s, t):  # type: ignore[no-untyped-def]
+    """Write what sample s remembers after step t into its trace."""
+    trace.kept[s, t], trace.x[s, t] = inner.kept[s], inner.x[s]
+    trace.draws[s, t], trace.sent[s, t] = inner.draws[s], inner.sent[s]
+
+
+@njit(cache=True, nogil=True)
 def run_samples(  # type: ignore[no-untyped-def]
     first, end, lengths, inputs,
     event_ptr, event_source, event_value,
-    row_ptr, segments, feeds, targets, weights, kinds, table, states, sizes, plan,
-    fields, bounds, membrane_bits, current_bits, decay_bits, payload_bits, output_neurons,
-    outputs, membranes, currents, membrane_trace, current_trace, counts, operations, taken,
+    row_ptr, segments, feeds, targets, weights, kinds, table, states, sizes, plan, recurrences,
+    fields, bounds, membrane_bits, current_bits, decay_bits, payload_bits, values, output_neurons,
+    outputs, membranes, currents, inner, membrane_trace, current_trace, trace, counts, operations,
+    taken,
 ):  # fmt: skip
-    """Run samples `first`..`end`-1, writing into the arrays of the last two lines.
+    """Run samples `first`..`end`-1, writing into the arrays from `outputs` on. They start from what
+    stands in `membranes`, `currents` and `inner`.
 
     Rows are those of `sim/golden/network_rows.py`. `fields` is [9, neurons] in the order of
-    FIELDS, `plan` that of crossbars, `bounds` the first neuron of each population, `counts`
-    [samples, populations, 5]: events, clamped membranes, clamped currents, rows of banks that were
-    read, codes converted; `taken` [samples, populations]: bits of streams.
+    FIELDS, `plan` that of crossbars, `bounds` the first neuron of each population, `values` what
+    neurons emit by a table [tables, 2**table_bits], which of these each population has, table_bits;
+    `counts` [samples, populations, 6]: events, clamped membranes, clamped currents, rows of banks
+    that were read, codes converted, clamped parts of states; `taken` [samples, populations]: bits
+    of streams.
     """
     steps, neurons = outputs.shape[1], fields.shape[1]
     sources = inputs + neurons
@@ -88,20 +114,21 @@ def run_samples(  # type: ignore[no-untyped-def]
     half = one << (decay_bits - 1)
     top = (one << (membrane_bits - 1)) - 1
     current_top = (one << max(current_bits - 1, 0)) - 1
-    payload_top = (one << max(payload_bits - 1, 0)) - 1
+    values_of, table_of, table_bits = values
     acc = np.zeros(neurons, np.int64)  # each update leaves 0, here and in the next three
     partial = np.zeros(sizes[0], np.int64)
     bits = np.zeros(sizes[1], np.uint8)
-    kept = np.zeros(sizes[2], np.int64)
+    half_of, work = recurrences.half.copy(), np.zeros_like(recurrences.half)
     generators, noises = np.empty_like(states), np.empty_like(plan.states)
     synapses = (row_ptr, segments, feeds, targets, weights)
-    special = (bounds, kinds, table, partial, bits, kept)
     any_special = kinds.any()
     emitted = np.zeros(neurons, np.int64)
     sent_source = np.zeros((2, neurons), np.int64)  # events of this step and of the one before
     sent_value = np.zeros((2, neurons), np.int64)
     for s in range(first, end):
-        membrane, current = membranes[s], currents[s]
+        membrane, current, last = membranes[s], currents[s], inner.sent[s]
+        kept, x_states, draws = inner.kept[s], inner.x[s], inner.draws[s]
+        special = (bounds, kinds, table, partial, bits, kept)
         generators[:], noises[:] = states, plan.states
         sent = 0
         done = 0
@@ -145,6 +172,13 @@ def run_samples(  # type: ignore[no-untyped-def]
                     read = product(acc, bounds[p], bounds[p + 1], kinds[p], kept, plan, noises)
                     counts[s, p, 3] += read[0]
                     counts[s, p, 4] += read[1]
+                elif kinds[p, 0] == STATES:
+                    counts[s, p, 5] += advance(
+                        acc[bounds[p] : bounds[p + 1]], kinds[p], kept, recurrences, half_of,
+                        x_states, draws, work,
+                    )  # fmt: skip
+                elif kinds[p, 0] == GATE:
+                    multiply(acc[bounds[p] : bounds[p + 1]], kinds[p], kept)
                 spiked, clamped, current_clamped = 0, 0, 0
                 for n in range(bounds[p], bounds[p + 1]):
                     threshold, reset_value, reset = fields[3, n], fields[4, n], fields[7, n]
@@ -170,10 +204,15 @@ def run_samples(  # type: ignore[no-untyped-def]
                             wide = v - reset_value
                             v = min(max(wide, -top - 1), top)
                             clamped += v != wide
-                    elif emit == 2:
-                        shift = fields[6, n]
-                        value = (v + ((one << shift) >> 1)) >> shift
-                        value = min(max(value, -payload_top - 1), payload_top)
+                    elif emit & 3 == 2:
+                        entries = values_of[table_of[p]]
+                        value = valued(v, fields[6, n], emit, payload_bits, entries, table_bits)
+                        if emit >> 4:
+                            change = value - last[n]
+                            if abs(change) > threshold:
+                                last[n], value = value, change
+                            else:
+                                value = np.int64(0)
                     elif emit == 3:
                         value = v
                     membrane[n] = v
@@ -198,4 +237,5 @@ def run_samples(  # type: ignore[no-untyped-def]
             if membrane_trace.shape[0]:
                 membrane_trace[s, t] = membrane
                 current_trace[s, t] = current
+                record(inner, trace, s, t)
         operations[s] = done

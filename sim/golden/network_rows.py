@@ -2,8 +2,8 @@
 
 A row holds what one event feeds: a source's synapses of one delay, in segments of one projection
 each. Sources are numbered inputs first, then neurons; row r is source r with delay 0, row
-sources + r with delay 1. Weights already carry their exponent. Projections into streams, attention
-heads and crossbars have rows of their own, 2 * sources further on (unless they work like ordinary
+sources + r with delay 1. Weights already carry their exponent. Projections into populations with
+dendrites have rows of their own, 2 * sources further on (unless they work like ordinary
 ones), with weights as `sim/golden/network_dendrites.py` makes them.
 """
 
@@ -12,10 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from hdl.params.crossbar.dendrites import Crossbar
-from hdl.params.neuron import Emit
+from hdl.params.neuron import Emit, sends_changes, sends_value
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import Streams
-from mapping.program import Program, Projection
+from hdl.params.ssm.diagonal import Diagonal
+from hdl.params.ssm.gate import Gate
+from mapping.program import Population, Program, Projection
 from sim.golden.network_crossbar import crossbar_bound
 from sim.golden.network_dendrites import build_dendrites, largest_sum
 
@@ -47,12 +49,14 @@ class Rows(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where a population's sources begin, and the largest magnitude of its events."""
+    """Where a population's sources begin, the largest magnitude of its events, and of the sums of
+    these if they are changes, else -1."""
 
     first: int
     size: int
     level: int
     largest: int
+    held: int = -1
 
 
 def check_fields(program: Program) -> None:
@@ -63,6 +67,7 @@ def check_fields(program: Program) -> None:
         ("current_bits", 0, 32),
         ("decay_bits", 1, 16),
         ("payload_bits", 0, 32),
+        ("table_bits", 0, 12),
     ):
         if not low <= getattr(formats, width) <= high:
             raise ValueError(f"{width} must be in {low}..{high}, not {getattr(formats, width)}")
@@ -76,7 +81,7 @@ def check_fields(program: Program) -> None:
         "shift": (0, 16),
         "value_shift": (0, 32),
         "reset": (0, 3),
-        "emit": (0, 4),
+        "emit": (0, max(Emit) + 1),
     }
     level = 1
     for p in program.populations:
@@ -89,10 +94,30 @@ def check_fields(program: Program) -> None:
                 raise ValueError(f"{p.name}: {name} must have {p.size} entries")
             if p.size and not (low <= values.min() and values.max() < end):
                 raise ValueError(f"{p.name}: {name} must be in {low}..{end - 1}")
-        if not formats.payload_bits and (p.fields["emit"] == Emit.VALUE).any():
+        emit = p.fields["emit"]
+        if not np.isin(emit, list(Emit)).all():
+            raise ValueError(f"{p.name}: emit must be one of {', '.join(map(str, map(int, Emit)))}")
+        if not formats.payload_bits and sends_value(emit).any():
             raise ValueError(f"{p.name}: emits values, but payload_bits is 0")
+        changes = sends_changes(emit)
+        if changes.any() and (formats.payload_bits < 3 or p.fields["threshold"][changes].min() < 0):
+            raise ValueError(f"{p.name}: changes need payload_bits >= 3, threshold >= 0")
+        _check_table(p, program)
     if not formats.payload_bits and any(i.graded for i in program.inputs):
         raise ValueError("an input is graded, but payload_bits is 0")
+
+
+def _check_table(p: Population, program: Program) -> None:
+    emit = p.fields["emit"]
+    reads = np.isin(emit, (Emit.TABLE, Emit.TABLE_DELTA))
+    if not reads.any():
+        return
+    table, bits = p.arrays.get("table"), program.formats.table_bits
+    if not bits or table is None or table.shape != (1 << bits,):
+        raise ValueError(f"{p.name}: emits by a table, which must have 2**table_bits entries")
+    top = 1 << (program.formats.payload_bits - 1 - int((emit == Emit.TABLE_DELTA).any()))
+    if not -top <= table.min() <= table.max() < top:
+        raise ValueError(f"{p.name}: table must be in {-top}..{top - 1}")
 
 
 def build_rows(program: Program) -> Rows:
@@ -166,10 +191,11 @@ def _places(program: Program) -> dict[str, _Place]:
         first += i.size
     for p in program.populations:
         emit = p.fields["emit"]
-        largest = payload if (emit == Emit.VALUE).any() else 1
+        largest = payload if sends_value(emit).any() else 1
         if (emit == Emit.STATE).any():
             largest = max(largest, 1 << (program.formats.membrane_bits - 1))
-        places[p.name] = _Place(first, p.size, p.level, largest)
+        held = payload >> 1 if (sends_changes(emit) | (emit == Emit.NONE)).all() else -1
+        places[p.name] = _Place(first, p.size, p.level, largest, held)
         first += p.size
     if len(places) != len(program.inputs) + len(program.populations):
         raise ValueError("names of inputs and populations must be distinct")
@@ -177,16 +203,23 @@ def _places(program: Program) -> dict[str, _Place]:
 
 
 def _check_values(
-    q: Projection, source: _Place, special: Streams | AttentionParams | Crossbar
+    q: Projection,
+    source: _Place,
+    special: Streams | AttentionParams | Crossbar | Diagonal | Gate,
 ) -> None:
-    most = 1
+    most, largest = 1, source.largest
     if isinstance(special, Streams):
         most = 1 << special.value_bits
     elif isinstance(special, Crossbar):
         most = (1 << special.value_bits) - 1 or 1
-    if source.largest > most:
+    elif isinstance(special, Diagonal | Gate):
+        most = 1 << (special.value_bits - 1)
+        if special.held and source.held < 0:
+            raise ValueError(f"{q.source} -> {q.target}: must send changes, which are held there")
+        largest = source.held if special.held else largest
+    if largest > most:
         raise ValueError(
-            f"{q.source} -> {q.target}: values reach {source.largest}, {most} is allowed there"
+            f"{q.source} -> {q.target}: values reach {largest}, {most} is allowed there"
         )
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-from hdl.params.neuron import FIELDS, Emit, Reset
+from hdl.params.neuron import FIELDS, Emit, Reset, sends_changes
 from mapping.program import Formats, Input, Population, Program, Projection
 from sim.golden.network import Golden
 from tests.kit import random_events, random_program
@@ -23,7 +23,8 @@ def brute_force(program, events, other_sums=None):
     """One sample by the docstring of hdl/params/neuron.py, in Python integers.
 
     Returns outputs [steps][output], states [steps][population][neuron] = (membrane, current),
-    and counts: operations, events per population, clamped membranes and currents. `other_sums`:
+    and counts: operations, events per population, clamped membranes and currents; its "sent" is
+    [steps][population][neuron], what neurons that send changes sent last. `other_sums`:
     for populations with dendrites, a function from the values of each projection's sources in
     one step, and each neuron's (membrane, current) before it, to the neurons' sums.
     """
@@ -33,6 +34,7 @@ def brute_force(program, events, other_sums=None):
         "events": {p.name: 0 for p in program.populations},
         "membrane": {p.name: 0 for p in program.populations},
         "current": {p.name: 0 for p in program.populations},
+        "sent": [],
     }
 
     def scale(x, factor):
@@ -61,6 +63,7 @@ def brute_force(program, events, other_sums=None):
 
     special = {p.name: p.dendrites for p in program.populations}
     state = {p.name: [(0, 0)] * p.size for p in program.populations}
+    sent = {p.name: [0] * p.size for p in program.populations}
     last, inbox = {}, {}
     outputs, states = [], []
     for step in events:
@@ -98,22 +101,43 @@ def brute_force(program, events, other_sums=None):
                 elif spike and field["reset"] == Reset.SUBTRACT:
                     membrane = sat(v - field["reset_value"], f.membrane_bits, "membrane", p.name)
                 state[p.name][n] = membrane, current
-                half = (1 << field["value_shift"]) >> 1
                 if field["emit"] == Emit.NONE:
                     emitted.append(0)
                 elif field["emit"] == Emit.SPIKE:
                     emitted.append(int(spike))
-                elif field["emit"] == Emit.VALUE:
-                    emitted.append(sat((membrane + half) >> field["value_shift"], f.payload_bits))
-                else:
+                elif field["emit"] == Emit.STATE:
                     emitted.append(membrane)
-                if field["emit"] in (Emit.SPIKE, Emit.VALUE):
+                else:
+                    value = plain_value(f, p.arrays.get("table"), membrane, field)
+                    if Emit(field["emit"]).name.endswith("DELTA"):
+                        change = value - sent[p.name][n]
+                        if abs(change) > field["threshold"]:
+                            emitted.append(change)
+                            sent[p.name][n] = value
+                        else:
+                            emitted.append(0)
+                    else:
+                        emitted.append(value)
+                if field["emit"] != Emit.STATE:
                     count["events"][p.name] += emitted[-1] != 0
             last[p.name] = emitted
             deliver(p.name, emitted, 0, acc)
         outputs.append([v for name in program.outputs for v in last[name]])
         states.append([list(state[p.name]) for p in program.populations])
+        count["sent"].append([list(sent[p.name]) for p in program.populations])
     return outputs, states, count
+
+
+def plain_value(formats, table, membrane, field):
+    """The value of a neuron that sends values or changes of them."""
+    name = Emit(field["emit"]).name
+    bits = formats.payload_bits - name.endswith("DELTA")
+    q = math.floor(Fraction(membrane, 2 ** field["value_shift"]) + Fraction(1, 2))
+    if name.startswith("TABLE"):
+        half = 2 ** (formats.table_bits - 1)
+        return int(table[min(max(q, -half), half - 1) + half])
+    low = 0 if name.startswith("RELU") else -(2 ** (bits - 1))
+    return min(max(q, low), 2 ** (bits - 1) - 1)
 
 
 def assert_equal_to_brute_force(
@@ -136,6 +160,12 @@ def assert_equal_to_brute_force(
                 assert not result.state[p.name][part][s, length:].any()
                 final = expected[-1] if length else [0] * p.size
                 assert result.final[p.name][part][s].tolist() == final
+            sent = [step[k] for step in count["sent"]]
+            if "sent" in result.inner[p.name]:
+                assert result.inner_state[p.name]["sent"][s, :length].tolist() == sent
+                assert result.inner[p.name]["sent"][s].tolist() == (sent or [[0] * p.size])[-1]
+            else:
+                assert not np.any(sent)
             assert result.events[p.name][s] == count["events"][p.name]
             assert result.saturations[p.name].membrane[s] == count["membrane"][p.name]
             assert result.saturations[p.name].current[s] == count["current"][p.name]
@@ -152,7 +182,7 @@ SIZES = st.sampled_from([(1, 1), (2, 3), (3, 2, 1), (1, 1, 1, 1), (5, (3, 4), 2)
     cuba=st.booleans(),
     recurrent=st.booleans(),
     reset=st.sampled_from([None, *Reset]),
-    emit=st.sampled_from([None, *Emit]),
+    emit=st.sampled_from([None, Emit.NONE, Emit.SPIKE, Emit.VALUE, Emit.STATE, Emit.RELU]),
     weight_bits=st.sampled_from([1, 2, 4, 8, 16]),
     widths=st.tuples(st.integers(4, 32), st.integers(3, 32), st.integers(1, 16)),
     steps=st.integers(1, 12),
@@ -161,7 +191,7 @@ SIZES = st.sampled_from([(1, 1), (2, 3), (3, 2, 1), (1, 1, 1, 1), (5, (3, 4), 2)
 def test_every_bit_follows_the_equations(
     seed, sizes, graded, cuba, recurrent, reset, emit, weight_bits, widths, steps
 ):
-    if emit == Emit.VALUE and not graded:
+    if emit in (Emit.VALUE, Emit.RELU) and not graded:
         emit = Emit.STATE
     formats = Formats(
         membrane_bits=widths[0],
@@ -176,6 +206,17 @@ def test_every_bit_follows_the_equations(
     assert_equal_to_brute_force(program, random_events(seed, program, 2, steps, 0.4))
 
 
+def with_tables(seed, program):
+    """Every population has a table of one bit less than payloads, as changes need."""
+    rng, formats = np.random.default_rng(seed), program.formats
+    top = 1 << (formats.payload_bits - 2)
+    made = [
+        {"table": rng.integers(-top, top, 1 << formats.table_bits)} for _ in program.populations
+    ]
+    pairs = zip(program.populations, made, strict=True)
+    return replace(program, populations=tuple(replace(p, arrays=a) for p, a in pairs))
+
+
 @given(seed=st.integers(0, 2**32 - 1), data=st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_legal_fields_follow_the_equations(seed, data):
@@ -184,9 +225,11 @@ def test_any_legal_fields_follow_the_equations(seed, data):
         membrane_bits=data.draw(st.integers(2, 32)),
         current_bits=data.draw(st.integers(0, 32)),
         decay_bits=data.draw(st.integers(1, 16)),
-        payload_bits=data.draw(st.integers(1, 18)),
+        payload_bits=data.draw(st.integers(3, 18)),
+        table_bits=data.draw(st.integers(1, 5)),
     )
     program = random_program(seed, (3, (2, 3), 2), graded=True, formats=formats)
+    program = with_tables(seed, program)
     half = 1 << (formats.membrane_bits - 1)
     signed = st.one_of(st.integers(-half, half - 1), st.sampled_from([-half, -1, 0, half - 1]))
     factor = st.integers(0, (2 << formats.decay_bits) - 1)
@@ -204,6 +247,10 @@ def test_any_legal_fields_follow_the_equations(seed, data):
     for p in program.populations:
         for name in FIELDS:
             p.fields[name][:] = [int(data.draw(strategy[name])) for _ in range(p.size)]
+        changes = sends_changes(p.fields["emit"])
+        p.fields["threshold"][changes] = [
+            data.draw(st.sampled_from([0, 1, half - 1])) for _ in range(changes.sum())
+        ]
     assert_equal_to_brute_force(program, random_events(seed, program, 1, 8, 0.6))
 
 

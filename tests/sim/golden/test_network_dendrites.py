@@ -297,14 +297,14 @@ def test_wrong_dendrites_are_refused():
     program = head_program(AttentionParams(tokens=2, dim=2))
     q = next(q for q in program.projections if q.port == "key")
     rest = tuple(other for other in program.projections if other is not q)
-    wrong(replace(program, projections=rest), "head: needs 4 neurons and a projection into each")
+    wrong(replace(program, projections=rest), "head: needs one projection into each port")
     mixed = replace(q, indices=q.indices[::-1].copy())
-    wrong(replace(program, projections=(*rest, mixed)), "head: key must be one to one")
+    wrong(replace(program, projections=(*rest, mixed)), "-> head: must be one to one, weights of 1")
     program = random_program(1)
     q = replace(program.projections[0], port="key")
     wrong(
         replace(program, projections=(q, *program.projections[1:])),
-        "pop1_0: is no attention head, but a projection names a port",
+        "pop1_0: has no ports, but a projection names one",
     )
 
 
