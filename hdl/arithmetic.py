@@ -68,6 +68,6 @@ def exceeds(value: Value, limit: Value | int) -> Value:
     """abs(value) > limit for a signed `value`: the sign of limit - abs(value), from one adder."""
     limit = Value.cast(limit)
     up = ~value[-1]  # value is to be negated: inverted, and the carry that comes in
-    high = Cat(up, value ^ up.replicate(len(value))).as_signed()
+    high = Cat(up, value.as_unsigned() ^ up.replicate(len(value))).as_signed()
     low = Cat(up, limit)
     return (high + (low.as_signed() if limit.shape().signed else low))[-1]

@@ -6,7 +6,7 @@ import pytest
 from amaranth.hdl import Const, Module, Signal, signed, unsigned
 from amaranth.sim import Simulator
 
-from hdl.arithmetic import csd, integer, saturate, scaled_sum, times
+from hdl.arithmetic import csd, exceeds, integer, saturate, scaled_sum, times
 
 
 def tabulate(expressions, inputs, rows):
@@ -112,3 +112,17 @@ def test_saturate_clips(width):
 def test_saturate_gives_no_more_bits_than_asked():
     assert saturate(Signal(signed(9)), 4).shape() == signed(4)
     assert saturate(Const(-3, signed(3)), 4).shape() == signed(3)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize("limit", [signed(3), signed(6), unsigned(2)], ids=repr)
+def test_exceeds_is_a_comparison_of_magnitudes(bits, limit):
+    value, bound = Signal(signed(bits)), Signal(limit)
+    limits = range(-9, 10)
+    rows = [(v, b) for v in span(signed(bits)) for b in span(limit)]
+    found, *fixed = tabulate(
+        [exceeds(value, bound), *(exceeds(value, n) for n in limits)], (value, bound), rows
+    )
+    assert found == [abs(v) > b for v, b in rows]
+    for n, column in zip(limits, fixed, strict=True):
+        assert column == [abs(v) > n for v, _ in rows], n

@@ -56,7 +56,7 @@ class Emitter(wiring.Component):
             "clear": In(1),
             "restore": In(u),
             "restore_word": In(bits_for(p.state_words)),
-            "restore_sent": In(p.sent_bits),
+            "restore_sent": In(integer(p.sent_bits)),
         }
         super().__init__(
             {
