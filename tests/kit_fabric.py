@@ -49,6 +49,9 @@ class Built:
             np.testing.assert_array_equal(result.final[name]["membrane"], state.membrane, where)
             if self.program.formats.current_bits:
                 np.testing.assert_array_equal(result.final[name]["current"], state.current, where)
+        for name, inner in golden.inner.items():
+            for key, value in inner.items():
+                np.testing.assert_array_equal(result.final[name][key], value, f"{where} {key}")
 
 
 def garbage(mapped: Mapped, seed: int) -> list[dict | None]:

@@ -23,21 +23,15 @@ def run(mapped, events):
     return answer, decoded
 
 
-def states(result):
-    return {
-        name: {"membrane": s.membrane, "current": s.current} for name, s in result.final.items()
-    }
-
-
 def check(program, events, target):
     golden = Golden(program).run(events)
     mapped = map_program(program, target)
     answer, decoded = run(mapped, events)
     assert np.array_equal(decoded.outputs, golden.outputs)
-    for name, state in states(golden).items():
+    for name, state in golden.snapshot().items():
         for key, value in state.items():
             assert np.array_equal(decoded.probes[name][key], value), (name, key)
-    wanted = expected(mapped, golden.outputs, states(golden))
+    wanted = expected(mapped, golden.outputs, golden.snapshot())
     assert np.array_equal(canonical(mapped, answer), wanted)
     return mapped
 
