@@ -50,7 +50,11 @@ def _tile(
     kbit = core["synapse_bits"] / 1024
     shape += _meter(px + 11, py + 48, "neurons", f"{used} of {slots}", used / slots)
     crossbar = core.get("dendrites") == "crossbar"
-    held = ("devices", f"{core['cells']:,}") if crossbar else ("synapses", f"{kbit:.1f} kbit")
+    held = ("synapses", f"{kbit:.1f} kbit")
+    if crossbar:
+        held = ("devices", f"{core['cells']:,}")
+    elif core.get("dendrites") == "states":
+        held = ("states", f"{core['states']:,}")
     shape += _meter(px + 11, py + 85, *held, core["synapse_bits"] / largest)
     if crossbar:
         shape += _banks(core, px + 11, py + 112)
@@ -90,6 +94,12 @@ def _dendrites(core: dict[str, Any]) -> str:
             f"({core['device']}), {core['converters']} converters of {core['adc_bits']} bits"
             + (f", {core['sampling']} weights drawn" if core["sampling"] != "none" else "")
         )
+    if core.get("dendrites") == "gate":
+        return "products of two inputs each"
+    if core.get("dendrites") == "states":
+        kind = "complex" if core["complex"] else "real"
+        lanes = f"{core['state_lanes']} a cycle" if core["state_lanes"] > 1 else "one a cycle"
+        return f"{core['states']} {kind} states, {lanes}, poles of {core['weight_bits']} bits"
     return f"index {core['index']}, {core['words_per_event']:.2f} words per event"
 
 
