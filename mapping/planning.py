@@ -11,11 +11,11 @@ from hdl.params.neuron import Emit, sends_changes, sends_value
 from hdl.params.ssm.gate import OPERANDS
 from mapping.emissions import emissions, largest, own_scales, table, value_scale, whole
 from mapping.formats import CAP, choose_shift, spread
-from mapping.graph import Graph, Layer, Product, StateSpace
+from mapping.graph import Connection, Graph, Layer, Product, StateSpace
 from mapping.plan import Plan, incoming_of
 from mapping.program import Input
 from mapping.ranges import LayerRange
-from mapping.settings import Quantisation
+from mapping.settings import Quantisation, Width, weight_width
 from mapping.state_space import decide_gate, decide_states
 from mapping.weights import Incoming, common_scale, quantise_connection
 
@@ -23,6 +23,7 @@ __all__ = ["plan_layers"]
 
 #: Rows of own scales are brought together by at most 2 to this power.
 MOST_ROW_GAIN = 7
+SKIP_BITS = 8
 
 
 def plan_layers(
@@ -58,7 +59,7 @@ def plan_layers(
         direct = whole(layer)
         incoming = []
         for c in incoming_of(graph, layer.name):
-            width = settings.width_of(c.source, c.target, c.node)
+            width = _width(c, settings)
             late = c.source not in plans and not spiking.get(c.source, True)
             incoming.append(Incoming(c, payload[c.source], "ternary" if direct else width, late))
         width = settings.membrane_bits or CAP
@@ -99,6 +100,21 @@ def plan_layers(
         plan.incoming[i] = known
         plan.weights[i] = quantise_connection(known, plan.scale, None)
     return plans
+
+
+def _width(c: Connection, settings: Quantisation) -> Width:
+    """The weight width of a connection.
+
+    The one weight of a skip connection is a ratio of scales, so it has at least SKIP_BITS unless
+    the settings name it.
+    """
+    width = settings.width_of(c.source, c.target, c.node)
+    named = settings.weight_bits if isinstance(settings.weight_bits, dict) else ()
+    if c.node in named or f"{c.source}->{c.target}" in named:
+        return width
+    square = c.matrix.shape[0] == c.matrix.shape[1] == c.matrix.nnz
+    skip = square and bool((c.matrix.diagonal() == c.matrix.data[0]).all())
+    return SKIP_BITS if skip and weight_width(width)[0] < SKIP_BITS else width
 
 
 def _row_gains(r: LayerRange, own: int, size: int) -> np.ndarray:

@@ -41,7 +41,8 @@ class Quantisation:
 
     weight_bits : 1..16, "ternary" (-1, 0, +1) or "binary" (-1, +1; full matrices); or a dict from
         a connection's node name, "source->target" or a layer's name to these, "*" for the others
-        (8 where "*" is missing). Weights that need fewer bits exactly are stored in fewer.
+        (8 where "*" is missing). Weights that need fewer bits exactly are stored in fewer; skip
+        connections (a multiple of the identity) have at least 8 unless they are named.
     scale : "layer", or "neuron" (one weight scale per spiking neuron).
     decay_bits : fraction bits of decay factors, 8..16.
     decay : "factor", or "shift" (nearest 1 - 2**-k: no multiplier).

@@ -3,8 +3,9 @@
 The hardware sums (weight << exponent) * value of every connection into one accumulator, so their
 scales may differ by powers of two only. Each connection is an effective real matrix per unit of
 its source's integer value (w * payload_scale; spikes have payload_scale 1). The common scale is
-taken from the connections' own best scales, divided by 1, 3, ... 15, whichever leaves the least
-sum of relative squared errors; so grids whose scales are in a ratio of 2**k stay exact.
+taken from the connections' own best scales, divided by 1, 3, ... 15 (or more, where a connection's
+integers are small for its width), whichever leaves the least sum of relative squared errors; so
+grids whose scales are in a ratio of 2**k stay exact.
 """
 
 from __future__ import annotations
@@ -92,11 +93,23 @@ def _relative_error(flat: Flat, scale: np.ndarray) -> float:
     return float((error**2).sum()) / energy if energy else 0.0
 
 
-def _best_exponent(flat: Flat, scale: np.ndarray, around: int) -> tuple[int, float]:
-    """The power of two (may be negative) with the least relative error."""
-    tried = [(_relative_error(flat, scale * 2.0**e), e) for e in (around, around - 1, around + 1)]
+def _best_exponent(flat: Flat, scale: np.ndarray, around: int, room: int) -> tuple[int, float]:
+    """The power of two (may be negative) with the least relative error.
+
+    room: how often the integers at `around` may be doubled.
+    """
+    tries = [around, *(around - i for i in range(1, max(room, 1) + 1)), around + 1]
+    tried = [(_relative_error(flat, scale * 2.0**e), e) for e in tries]
     error, e = min(tried, key=lambda pair: pair[0])
     return e, error
+
+
+def _room(flat: Flat, scale: float) -> int:
+    """How many times larger the integers could be within their width."""
+    if flat.binary:
+        return 1
+    k = np.rint(flat.value / scale)
+    return max(int((np.where(k < 0, flat.low, flat.high) / np.where(k, k, 1)).min()), 1)
 
 
 def _base(flats: list[Flat], clip: str) -> tuple[float, list[int]]:
@@ -110,12 +123,16 @@ def _base(flats: list[Flat], clip: str) -> tuple[float, list[int]]:
         else f
         for f in flats
     ]
+    room = [_room(f, g) for f, g in zip(flats, own, strict=True)]
+    # Grids of few steps, such as the 1 of a skip connection, have finer multiples to try.
+    more = [(k, g) for r, g in zip(room, own, strict=True) for k in range(ODD[-1] + 2, r + 1, 2)]
     best, chosen, exponents = np.inf, own[0], [0] * len(flats)
-    for base in [g / k for k in ODD for g in own]:
+    for base in [g / k for k, g in (*((k, g) for k in ODD for g in own), *more)]:
         pairs = [
-            _best_exponent(f, np.array([base]), int(np.floor(np.log2(g / base) + 0.5)))
-            for f, g in zip(probe, own, strict=True)
-        ]
+            _best_exponent(f, np.array([base]), int(np.floor(np.log2(g / base) + 0.5)),
+                           r.bit_length() - 1)
+            for f, g, r in zip(probe, own, room, strict=True)
+        ]  # fmt: skip
         error = sum(e for _, e in pairs)
         if error < best * 0.99:
             best, chosen, exponents = error, base, [e for e, _ in pairs]

@@ -8,7 +8,7 @@ from mapping.activations import ACTIVATIONS, EPSILON, activate
 from mapping.quantise import quantise
 from mapping.reference import simulate
 from tests.mapping.models import model, neurons, synapses
-from tests.mapping.ssm_models import linear
+from tests.mapping.state_layers import linear
 
 PLAIN = {
     "": lambda x: x,

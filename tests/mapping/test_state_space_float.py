@@ -12,7 +12,7 @@ from mapping.quantise import quantise
 from mapping.ranges import measure
 from mapping.reference import simulate
 from tests.mapping.models import model, synapses
-from tests.mapping.ssm_models import gate, identity, linear, random_poles, ssm
+from tests.mapping.state_layers import gate, identity, linear, random_poles, ssm
 
 
 def one_layer(layer, drive):
