@@ -141,7 +141,8 @@ class Diagonal:
         if not self.mixed:
             return self.state_bits
         whole = self.order * self.parts << (self.state_bits + self.mix_bits - 2)
-        return max((whole >> self.mix_shift).bit_length() + 1, 2)
+        most = (whole + ((1 << self.mix_shift) >> 1)) >> self.mix_shift
+        return max(most.bit_length() + 1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
