@@ -278,7 +278,7 @@ def broken(change):
         (lambda s: s["enc"].update(sent=np.zeros((1, 4), int)),
          r"enc: sent to start from must be integers of shape \(2, 4\), not int64 \(1, 4\)"),
         (lambda s: s["enc"].update(sent=np.zeros((2, 4))), r"not float64 \(2, 4\)"),
-        (lambda s: s["enc"].update(sent=np.full((2, 4), 64)), "sent to start from must be in -64.."),
+        (lambda s: s["enc"].update(sent=np.full((2, 4), 64)), "sent to start from must be in -64"),
         (lambda s: s["ssm"]["draws"].fill(0), r"draws to start from must be in 1..4294967295"),
         (lambda s: s["ssm"]["states"].fill(1 << 20), "ssm: states to start from must be in"),
         (lambda s: s["gate"]["held"].fill(-65), "gate: held to start from must be in -64..63"),
