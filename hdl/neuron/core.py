@@ -36,7 +36,8 @@ class NeuronCore(wiring.Component):
     o : events of its neurons, in slot order.
     step : starts a step or a clear of all state; only while `idle`.
     idle : level, nothing is going on: no event on its way, no update, nothing left to send.
-    config : writes memories; STATE only while `idle`, or in a step that updates nothing.
+    config : writes memories; STATE only while `idle`, or in a step that updates nothing, and not
+        in the last 4 cycles before a step.
     probe_slot, probe : that item of Memory.STATE, 3 cycles later, while `idle`.
     """
 

@@ -13,9 +13,11 @@ from hdl.params.neuron import CoreParams
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import DenseParams
 from hdl.params.ssm.diagonal import DiagonalParams
+from hdl.params.ssm.gate import GateParams
 from hdl.sc.attention_dendrites import AttentionDendrites
 from hdl.sc.dense import DenseDendrites
 from hdl.ssm.diagonal import DiagonalDendrites
+from hdl.ssm.gate import GateDendrites
 
 __all__ = ["Dendrites", "dendrites_for"]
 
@@ -65,6 +67,7 @@ KINDS: dict[type, type] = {
     AttentionParams: AttentionDendrites,
     CrossbarParams: CrossbarDendrites,
     DiagonalParams: DiagonalDendrites,
+    GateParams: GateDendrites,
 }
 
 

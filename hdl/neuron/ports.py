@@ -85,8 +85,8 @@ def dendrites_signature(p: CoreParams, config: ConfigPort) -> wiring.Signature:
     lead : only if the dendrites `decide`: of the neuron whose sum is taken next. There 7 cycles
         after `start`, or 7 cycles after the sum before it was taken, until its own sum is taken.
     probe_index, probe : only if the dendrites have states (`state_items`): that state, 2 cycles
-        later, while neither an update nor a clear goes on. Configuration writes them: item
-        slots + k of Memory.STATE is state k.
+        later, while neither an update nor a clear goes on. Configuration writes them, at least 4
+        cycles before `start`: item slots + k of Memory.STATE is state k.
     """
     decides = p.dendrites is not None and p.dendrites.decides
     states = p.dendrites.state_items(p.slots) if p.dendrites is not None else 0
