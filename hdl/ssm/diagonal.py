@@ -116,7 +116,7 @@ class DiagonalDendrites(wiring.Component):
             both = recurrence.new
             if serial:
                 real = Signal(d.state_bits, reset_less=True)
-                with m.If(passing[NEW] & ~part[NEW]):
+                with m.If(passing[NEW]):
                     m.d.sync += real.eq(recurrence.new)
                 both = Cat(real, both)
             if d.stochastic:
