@@ -166,7 +166,9 @@ class Builder:
         return self.plain(x).times(name, weight, bias)
 
     def function(self, name: str, x: Affine, activation: str) -> Affine:
-        """A function of each value, on the layer that x is if it has none yet."""
+        """A function of each value, on the layer that x is if it is new; "none": x itself."""
+        if activation == "none":
+            return x
         last = self.layers[-1] if self.layers else None
         if last and x.source == last.name and not last.activation:
             self.layers[-1] = replace(last, activation=activation)

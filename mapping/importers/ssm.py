@@ -67,10 +67,9 @@ def _build(
     draft = Draft(tensors, options, settings)
     kinds = dict.fromkeys(u.kind for u in draft.units if u.kind in FAMILIES)
     if not kinds:
-        draft.problems.append(f"holds no state-space layer; expected are {EXPECTED}")
-    elif len({FAMILIES[k] for k in kinds}) > 1:
-        draft.problems.append(f"holds layers of several families: {', '.join(kinds)}; split it")
-    draft.check()
+        raise ModelError(f"holds no state-space layer; expected are {EXPECTED}")
+    if len({FAMILIES[k] for k in kinds}) > 1:
+        raise ModelError(f"holds layers of several families: {', '.join(kinds)}; split it")
     output, readout = FAMILIES[next(iter(kinds))](draft)
     return draft.builder.graph(name, [output], options, readout)
 

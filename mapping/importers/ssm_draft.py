@@ -59,9 +59,17 @@ class Draft:
                 self.problems.append(f"setting {name!r} must be {known}, not {value!r}")
 
     def check(self) -> None:
-        """Raise ModelError if there are problems."""
+        """Raise ModelError if there are problems; it names the tensors that are no unit's too."""
         if self.problems:
+            self._unknown(list(self.extra))
             raise ModelError("\n".join(self.problems))
+
+    def _unknown(self, names: list[str]) -> None:
+        names += [f"config.{n}" for n in self.config if n not in SETTINGS]
+        if names and not any("has no place for" in line for line in self.problems):
+            shown = ", ".join(f"'{n[:60]}'" for n in names[:8])
+            more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+            self.problems.append(f"has no place for {shown}{more}; expected are {EXPECTED}")
 
     def of_kind(self, *kinds: str) -> list[Unit]:
         return [u for u in self.rest if u.kind in kinds]
@@ -116,11 +124,10 @@ class Draft:
         return value
 
     def width(self, unit: Unit, letter: str, size: int) -> None:
-        """That a unit takes (or gives) `size` values."""
-        if unit.sizes.get(letter, size) != size:
-            self.problems.append(
-                f"'{unit.name}' is made for {unit.sizes[letter]} values, {size} arrive there"
-            )
+        """That a unit takes ("I", or by others) or gives ("O") `size` values."""
+        if (own := unit.sizes.get(letter, size)) != size:
+            does, others = ("gives", "fit") if letter == "O" else ("takes", "arrive")
+            self.problems.append(f"'{unit.name}' {does} {own} values, where {size} {others}")
 
     def stable(self, unit: Unit, poles: np.ndarray, *others: np.ndarray) -> None:
         """That all poles lie in the unit circle and all numbers are finite."""
@@ -134,12 +141,7 @@ class Draft:
 
     def finish(self) -> None:
         """That nothing of the file was left out; raises with all problems."""
-        names = [u.prefix + n for u in self.rest for n in u.tensors] + list(self.extra)
-        names += [f"config.{n}" for n in self.config if n not in SETTINGS]
-        if names:
-            shown = ", ".join(f"'{n[:60]}'" for n in names[:8])
-            more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-            self.problems.append(f"has no place for {shown}{more}; expected are {EXPECTED}")
+        self._unknown([u.prefix + n for u in self.rest for n in u.tensors] + list(self.extra))
         for name in SETTINGS:
             if name not in self.used and (name in self.config or name in self.settings):
                 self.problems.append(f"{name} means nothing in this model; leave it out")

@@ -70,12 +70,14 @@ def build_lmu(draft: Draft) -> tuple[str, str]:
     cells = draft.of_kind("lmu")
     encoder, decoder = draft.ends(cells[0].place, cells[-1].place)
     draft.rest = [u for u in draft.rest if u not in cells]
+    draft.check()
     if encoder:
         draft.width(encoder, "O", cells[0].sizes["I"])
     for cell, after in pairwise(cells):
         draft.width(after, "I", cell.sizes["H"])
     if decoder:
         draft.width(decoder, "I", cells[-1].sizes["H"])
+    draft.check()
     states = [_states(draft, cell) for cell in cells]
     draft.finish()
     x = draft.encode(encoder, cells[0].sizes["I"])

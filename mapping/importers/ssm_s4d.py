@@ -29,8 +29,8 @@ __all__ = ["build_npz", "build_s4d", "glu"]
 Kernel = tuple[np.ndarray, np.ndarray]
 
 
-def _kernel(draft: Draft, unit: Unit, method: str) -> Kernel:
-    """(poles, mix) [size, order + 1]; the last state is the feed-through."""
+def _discrete(unit: Unit, method: str) -> Kernel:
+    """(poles, mix) [size, order]."""
     dt, real, imag, weight = (
         ("logdt", "lre", "im", "C")
         if unit.kind == "npz"
@@ -39,29 +39,34 @@ def _kernel(draft: Draft, unit: Unit, method: str) -> Kernel:
     with np.errstate(over="ignore", invalid="ignore"):
         rate = -np.exp(unit[real]) + 1j * unit[imag]
         poles, gain = diagonal(rate, np.exp(unit[dt])[:, None], method)
-    draft.stable(unit, poles, gain)
+        return poles, 2 * unit[weight] * gain
+
+
+def _kernel(draft: Draft, unit: Unit, method: str) -> Kernel:
+    """(poles, mix) [size, order + 1], checked; the last state is the feed-through."""
+    poles, mix = _discrete(unit, method)
+    draft.stable(unit, poles, mix)
     through = unit["D"][:, None]
-    mix = np.hstack([2 * unit[weight] * gain, through])
-    return np.hstack([poles, np.zeros_like(through)]), mix
+    return np.hstack([poles, np.zeros_like(through)]), np.hstack([mix, through])
 
 
-def _compare(draft: Draft, unit: Unit, number: str, prefix: str) -> None:
+def _compare(draft: Draft, unit: Unit, given: dict[str, np.ndarray]) -> None:
     """Precomputed Abar and K (without the factor 2), if they are there, are the parameters'."""
-    poles, mix = _kernel(draft, unit, "zoh")
-    for name, value in (("Abar", poles[:, :-1]), ("K", mix[:, :-1] / 2)):
-        given = draft.extra.pop(f"{prefix}{name}{number}", None)
-        if given is None:
+    prefix, _, number = unit.name.rpartition("l.")
+    poles, mix = _discrete(unit, "zoh")
+    for name, value in (("Abar", poles), ("K", mix / 2)):
+        name = f"{prefix}{name}{number}"
+        found = given.pop(name, None)
+        if found is None:
             continue
-        if given.shape != value.shape:
+        if found.shape != value.shape:
             draft.problems.append(
-                f"'{prefix}{name}{number}' must be {list(value.shape)}, its shape is "
-                f"{list(given.shape)}"
+                f"'{name}' must be {list(value.shape)}, its shape is {list(found.shape)}"
             )
-        elif not np.allclose(given, value, rtol=1e-4, atol=1e-6):
-            away = float(np.abs(given - value).max())
+        elif not np.allclose(found, value, rtol=1e-4, atol=1e-6):
             draft.problems.append(
-                f"'{prefix}{name}{number}' is up to {away:.3g} away from what '{unit.name}' "
-                "gives; export it again or leave it out"
+                f"'{name}' is up to {np.abs(found - value).max():.3g} away from what "
+                f"'{unit.name}' gives; export it again or leave it out"
             )
 
 
@@ -70,6 +75,8 @@ def build_npz(draft: Draft) -> tuple[str, str]:
     pooling = draft.choose("pooling", "mean")
     activation = draft.choose("activation", "relu")
     method = draft.choose("discretisation", "zoh")
+    given = [k for k in draft.extra if re.fullmatch(r"(.*\.)?(Abar|K)[0-9]{1,4}", k)]
+    precomputed = {k: draft.extra.pop(k) for k in given}
     found: dict[int, tuple[Unit, Unit]] = {}
     prefix = ""
     for unit in draft.of_kind("npz"):
@@ -89,7 +96,8 @@ def build_npz(draft: Draft) -> tuple[str, str]:
         draft.width(ssm, "H", size)
         draft.width(out, "I", size)
         draft.width(out, "O", size)
-        _compare(draft, ssm, ssm.name.rpartition(".")[2], prefix)
+        _compare(draft, ssm, precomputed)
+    draft.extra |= precomputed
     draft.width(decoder, "I", size)
     draft.check()
     kernels = [_kernel(draft, ssm, method) for ssm, _ in layers]
@@ -121,6 +129,7 @@ def build_s4d(draft: Draft) -> tuple[str, str]:
     draft.rest = [u for u in draft.rest if u not in layers]
     first = bool(norms) and draft.choose("prenorm", "no") == "yes"
     residual = draft.choose("residual", "yes") == "yes"
+    draft.check()
     size = layers[0].sizes["H"]
     for unit in [*layers, *norms]:
         draft.width(unit, "H", size)

@@ -150,7 +150,7 @@ def _alone(draft: Draft, layers: list[Unit], method: str) -> list[Block]:
             b, x = draft.builder, draft.builder.plain(x)
             z = draft.norm(norm, x) if norm and first else x
             z = core.apply(draft, z)
-            z = z if activation == "none" else b.function(f"{unit.name}.y", z, activation)
+            z = b.function(f"{unit.name}.y", z, activation)
             z = z.plus(f"{unit.name}.sum", x) if residual else z
             if norm and not first:
                 z = draft.norm(norm, z)
@@ -167,6 +167,7 @@ def build_states(draft: Draft) -> tuple[str, str]:
     draft.rest = [u for u in draft.rest if u not in layers]
     lru = layers[0].kind.startswith("lru")
     method = "" if lru else draft.choose("discretisation", "zoh")
+    draft.check()
     for unit in layers:
         states, columns = unit.sizes["P"], unit.sizes.get("Q", unit.sizes["P"])
         if columns == 2 * states:

@@ -181,7 +181,7 @@ def test_a_key_is_not_hashed_before_it_is_known_to_be_a_name():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("kind", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8", "c8", "c16"])
 def test_numbers_must_be_finite(value, kind, tmp_path):
     path = save(tmp_path / "m.pt", {"ok": np.ones(2, kind), "w": np.array([1, value, 2], kind)})
     assert refused(path) == (

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 KINDS = {"f4": "Float", "f8": "Double", "f2": "Half", "i8": "Long", "i4": "Int", "i2": "Short",
-         "i1": "Char", "u1": "Byte", "b1": "Bool"}  # fmt: skip
+         "i1": "Char", "u1": "Byte", "b1": "Bool", "c8": "ComplexFloat",
+         "c16": "ComplexDouble"}  # fmt: skip
 DICT = b"ccollections\nOrderedDict\n)R"
 
 

@@ -7,7 +7,8 @@ needs the extra `ssm-oracles` (torch, s5-pytorch), einops, and checkouts of stat
 isn't given are left as they are. Writes beside itself, for each case, `ssm_<case>.pt` (the
 state_dict, as torch saves it) and `ssm_<case>.npz` with `inputs` [samples, steps, channels] and
 `outputs`, in float32 as torch computes. Parameters are those of the code's own initialisation plus
-normal noise, so that gains and biases of norms matter. Deterministic: torch's seed is SEED.
+normal noise, so that gains and biases of norms matter, and steps exp(LONGER) times as long, so that
+the discretisation does. Deterministic: torch's seed is SEED.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import torch
 from torch import nn
 
 SEED, SAMPLES, STEPS = 0, 3, 24
+LONGER = 2.0
 HERE = Path(__file__).parent
 
 
@@ -125,8 +127,9 @@ def main() -> None:
         torch.manual_seed(SEED)
         model = make().eval()
         with torch.no_grad():
-            for parameter in model.parameters():
+            for key, parameter in model.named_parameters():
                 parameter += 0.1 * torch.randn_like(parameter)
+                parameter += LONGER * key.endswith(("log_dt", "log_step"))
             inputs = torch.randn(SAMPLES, STEPS, channels(model))
             outputs = model(inputs)
         torch.save(model.state_dict(), HERE / f"ssm_{name}.pt")
