@@ -24,7 +24,7 @@ def real_values(p: Population, sent: np.ndarray) -> np.ndarray | None:
         return None
     change = np.asarray(sends_changes(emit))
     values = np.where(change, np.cumsum(sent, axis=1), sent) if change.any() else sent
-    return values * np.where(emit == Emit.STATE, p.membrane_scale, p.payload_scale)
+    return values * p.emission_scale
 
 
 class Fidelity:

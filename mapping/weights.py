@@ -214,10 +214,14 @@ def _exact_rows(rows: Flat) -> np.ndarray | None:
 
 
 def lost_grids(incoming: list[Incoming], weights: list[IntegerWeights]) -> list[str]:
-    """Names of connections that have an exact integer grid, but not in the common scale."""
+    """Names of connections that have an exact integer grid, but not in the common scale.
+
+    One and the same magnitude, as a skip connection has, is no grid that was trained.
+    """
     lost = []
     for i, w in zip(incoming, weights, strict=True):
-        if not w.report.exact and exact_scale(_layer(i.flat())) is not None:
+        several = len(np.unique(np.abs(i.connection.matrix.data))) > 1
+        if several and not w.report.exact and exact_scale(_layer(i.flat())) is not None:
             lost.append(i.name)
     return lost
 
