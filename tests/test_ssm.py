@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from hdl.params.errors import UserError
+from hdl.params.ssm.gate import OPERANDS
 from mapping.program import Formats
 from sim.golden.network import Golden
 from sim.rtl import Stalls
 from tests.kit_fabric import build, garbage
 from tests.kit_states import gated_program, random_values, s4d_program
+from tests.kit_stochastic import one_to_one
 
 STALLS = Stalls(on_input=0.4, on_output=0.6, seed=5)
 NARROW = Formats(membrane_bits=16, payload_bits=5, table_bits=4)
@@ -24,27 +26,26 @@ def same(found, wanted, where):
                 np.testing.assert_array_equal(found[name][key], value, f"{where} {name} {key}")
 
 
+def squared(program):
+    """Both sides of the gate from one source."""
+    into = [one_to_one("left", "gate", program.population("gate").size, p) for p in OPERANDS]
+    kept = [q for q in program.projections if q.target != "gate"]
+    return replace(program, projections=(*kept, *into))
+
+
 #: Program, and meshes of it that must all give golden's bits.
 PROGRAMS = {
-    "s4d": (lambda: s4d_program(1, order=6), [{}, {"cores": 4, "state_lanes": 2, "lanes": 2}]),
+    "s4d": (
+        s4d_program(1, order=6, width=5),
+        [{}, {"cores": 4, "state_lanes": 2, "lanes": 4, "update_lanes": 2}],
+    ),
     "stochastic": (
-        lambda: s4d_program(2, order=5, width=5, stochastic=True, layers=1),
-        [{"cores": 4, "state_lanes": 4, "lanes": 4}],
+        s4d_program(2, order=5, width=3, stochastic=True, layers=1, state_bits=10),
+        [{"cores": 4, "state_lanes": 4, "lanes": 2, "width": 4}],
     ),
-    "real": (
-        lambda: s4d_program(3, order=3, width=3, real=True, changes=True, state_bits=12),
-        [{"cores": 5, "lanes": 1}],
-    ),
-    "s5": (
-        lambda: gated_program(4, states=5, shared=False),
-        [{}, {"cores": 7, "lanes": 2, "width": 7, "height": 1}],
-    ),
-    "s5 changes": (
-        lambda: gated_program(5, states=3, changes=True, stochastic=True, shared=True),
-        [{"cores": 4, "lanes": 4}],
-    ),
+    "s5": (gated_program(4, states=3), [{"cores": 4, "lanes": 1}]),
     "s5 real": (
-        lambda: gated_program(6, states=3, width=1, real=True, formats=NARROW, pole_bits=9),
+        squared(gated_program(6, states=3, width=1, real=True, formats=NARROW, pole_bits=9)),
         [{"cores": 3}],
     ),
 }
@@ -53,8 +54,7 @@ PROGRAMS = {
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_fabrics_compute_goldens_bits(name, tmp_path):
     """Outputs, and all that is remembered at the end of sequences of several lengths."""
-    make, meshes = PROGRAMS[name]
-    program = make()
+    program, meshes = PROGRAMS[name]
     inputs = random_values(3, program, 4, 20)
     lengths = np.array([20, 1, 13, 20])
     for k, target in enumerate(meshes):
@@ -63,52 +63,42 @@ def test_fabrics_compute_goldens_bits(name, tmp_path):
             built.check(inputs, lengths=lengths, stalls=stalls, where=f"{name} {target}")
 
 
-def test_memories_are_loaded_through_the_host(tmp_path):
-    program = gated_program(7, states=2, changes=True)
-    built = build(program, tmp_path, contents=lambda m: garbage(m, 3), lanes=2)
-    built.check(random_values(7, program, 3, 9), load=True, stalls=STALLS)
-
-
 @pytest.mark.parametrize(
-    "program",
+    ("program", "target"),
     [
-        s4d_program(8, order=3, width=3, layers=1, changes=True, stochastic=True),
-        gated_program(9, states=2, width=3, changes=True),
+        (s4d_program(8, order=3, width=3, real=True, changes=True, stochastic=True), {"cores": 4}),
+        (gated_program(9, states=2, changes=True, shared=True), {"lanes": 4, "update_lanes": 4}),
     ],
     ids=["s4d", "s5"],
 )
-def test_a_sequence_goes_on_where_it_was_saved(program, tmp_path):
-    """Cut into pieces, each restored into the cleared fabric: from golden's states and its own."""
-    built = build(program, tmp_path, state_lanes=2)
+def test_a_sequence_goes_on_where_it_was_saved(program, target, tmp_path):
+    """Cut into pieces, each restored into the cleared fabric, from its own states and golden's.
+
+    Memories come through the host, over random contents. Layers send changes.
+    """
+    built = build(program, tmp_path, contents=lambda m: garbage(m, 3), state_lanes=2, **target)
     inputs = random_values(8, program, 3, 24)
+    built.check(inputs, lengths=np.array([24, 11, 1]), load=True)
     whole = Golden(program).run(inputs)
     state, at, twin = None, 0, None
     for end in (7, 8, 24):
         part = inputs[:, at:end]
         golden = Golden(program).run(part, start=twin)
         twin = golden.snapshot()
-        found = built.rtl.run(part, probe=True, start=state, stalls=STALLS)
+        found = built.rtl.run(part, probe=True, start=state, stalls=STALLS, load=True)
         assert found.errors == ()
         np.testing.assert_array_equal(found.outputs, whole.outputs[:, at:end], f"{at}")
         np.testing.assert_array_equal(golden.outputs, whole.outputs[:, at:end], f"{at}")
         same(found.final, twin, f"{at}")
         state, at = found.final, end
-    again = built.rtl.run(
-        inputs[:, 8:], probe=True, start=Golden(program).run(inputs[:, :8]).snapshot()
-    )
+    saved = Golden(program).run(inputs[:, :8]).snapshot()
+    again = built.rtl.run(inputs[:, 8:], probe=True, start=saved, load=True)
     np.testing.assert_array_equal(again.outputs, whole.outputs[:, 8:])
     same(again.final, whole.snapshot(), "golden's state")
-
-
-def test_states_of_other_programs_are_refused(tmp_path):
-    program = s4d_program(8, order=3, width=3, layers=1)
-    built = build(program, tmp_path)
-    inputs = random_values(8, program, 1, 3)
-    state = built.rtl.run(inputs, probe=True).final
-    wrong = {name: dict(arrays) for name, arrays in state.items()}
-    del wrong["ssm0"]["states"]
+    name = next(name for name in saved if "held" in saved[name])
+    wrong = saved | {name: {key: v for key, v in saved[name].items() if key != "held"}}
     for run in (built.rtl.run, Golden(program).run):
-        with pytest.raises(UserError, match="states"):
+        with pytest.raises(UserError, match=f"{name}: a state to start from has .*held"):
             run(inputs, start=wrong)
 
 

@@ -14,9 +14,11 @@ from hdl.params.ssm.gate import Gate, GateParams
 from mapping.kinds import kinds_of
 from mapping.mapper import Target, map_program
 from sim.golden.network import Golden
+from sim.protocol import decode, encode
 from sim.rtl import step_cycles
 from tests.kit_states import gated_program, random_values, s4d_program
 from tests.kit_stochastic import one_to_one
+from tests.mapping.fabric import Fabric
 from tests.mapping.plain_states import PlainStates
 from tests.mapping.test_mapper import check
 
@@ -143,6 +145,57 @@ def test_every_mapping_computes_the_same(which, cores):
     program = PROGRAMS[which](which)
     events = random_values(which, program, 2, 12)
     check(program, events, Target(cores=cores, lanes=2, state_lanes=2))
+
+
+def spiking(program, name):
+    """The Program with that population sending spikes."""
+    populations = []
+    for p in program.populations:
+        if p.name == name:
+            fields = p.fields | {"emit": np.full(p.size, int(Emit.SPIKE))}
+            p = replace(p, fields=fields, payload_scale=1.0)
+        populations.append(p)
+    return replace(program, populations=tuple(populations))
+
+
+def echoing(program, name, source):
+    """The Program with a delay of 1 at the right port of a gate, or into states."""
+    size = program.population(name).size
+    port = "right" if name == "gate" else ""
+    kept = [q for q in program.projections if (q.target, q.port) != (name, port)]
+    return replace(program, projections=(*kept, one_to_one(source, name, size, port=port, delay=1)))
+
+
+OTHERS = [
+    spiking(s4d_program(5, order=2, width=5), "enc"),
+    spiking(gated_program(6), "drive"),
+    echoing(gated_program(7, width=4), "gate", "gate"),
+    echoing(s4d_program(8, order=2, width=3), "ssm0", "mix1"),
+]
+
+
+@pytest.mark.parametrize("cores", [None, 10])
+@pytest.mark.parametrize("which", range(len(OTHERS)))
+def test_spikes_and_recurrent_values_reach_states(which, cores):
+    events = random_values(which, OTHERS[which], 2, 10)
+    check(OTHERS[which], events, Target(cores=cores, lanes=4))
+
+
+@pytest.mark.parametrize("which", [0, 1, 2, 4])
+def test_states_are_restored_into_any_mapping(which):
+    program = PROGRAMS[which](which)
+    events = random_values(which, program, 2, 12)
+    whole = Golden(program).run(events)
+    mapped = map_program(program, Target(cores=9, lanes=2, state_lanes=4))
+    saved = Golden(program).run(events[:, :5]).snapshot()
+    words = encode(mapped, events[:, 5:], probe=True, start=saved)
+    answer = np.array(Fabric(mapped).run(words), dtype=np.uint64)
+    decoded = decode(mapped, answer, 7, probe=True, start=True)
+    assert decoded.errors == ()
+    np.testing.assert_array_equal(decoded.outputs, whole.outputs[:, 5:])
+    for name, states in whole.snapshot().items():
+        for key, value in states.items():
+            np.testing.assert_array_equal(decoded.probes[name][key], value, f"{name} {key}")
 
 
 def test_each_population_has_cores_of_its_own():
