@@ -64,7 +64,7 @@ def _even(name: str) -> Callable[[np.ndarray], np.ndarray]:
 
     def read(x: np.ndarray) -> np.ndarray:
         index = np.floor((x + RANGE) / step + 0.5)
-        inside = table[np.clip(index, 0, ENTRIES - 1).astype(int)]
+        inside = table[np.clip(np.nan_to_num(index), 0, ENTRIES - 1).astype(int)]
         return np.where(index < 0, 0.0, np.where(index >= ENTRIES, x, inside))
 
     return read
@@ -77,7 +77,7 @@ def _exp(x: np.ndarray) -> np.ndarray:
     table = np.exp(-np.ldexp(1 + (part + 0.5) / per, octave + 8 - OCTAVES))
     fraction, exponent = np.frexp(-x)
     index = (exponent - 1 - 8 + OCTAVES) * per + np.floor((2 * fraction - 1) * per)
-    inside = table[np.clip(index, 0, ENTRIES - 1).astype(int)]
+    inside = table[np.clip(np.nan_to_num(index), 0, ENTRIES - 1).astype(int)]
     return np.where((index < 0) | (x == 0), 1.0, np.where(index >= ENTRIES, 0.0, inside))
 
 
@@ -155,12 +155,15 @@ def describe(draft: Draft) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
         )  # fmt: skip
         if draft.problems or not _check(draft, unit):
             continue
-        found = cost(unit)
+        found, error = cost(unit), _error(unit)
+        effect = (
+            f"exp, softplus and silu from tables of {ENTRIES} entries change the answer by "
+            f"{error:.2%} (RMS, {_TOKENS} random tokens)"
+        )
         notes.append(
             {"node": unit.name,
              "change": f"a token takes {found.multiplications} multiplications, {found.lookups} "
                        f"table look-ups and {found.words} state words",
-             "effect": f"exp, softplus and silu from tables of {ENTRIES} entries change the answer "
-                       f"by {_error(unit):.2%} (RMS, {_TOKENS} random tokens)"}
+             "effect": effect if np.isfinite(error) else "its answer to random tokens overflows"}
         )  # fmt: skip
     return nodes, notes

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import random
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ssm_models import load, load_torch, s4d
 from test_ssm_import import lmu, s5
+from test_ssm_mamba import mamba
 
 from hdl.params.errors import UserError
-from mapping.importers.ssm import inspect_ssm
+from mapping.importers.ssm import inspect_ssm, load_ssm
+from mapping.importers.torch_file import read_torch
+
+VECTORS = Path(__file__).parent.parent / "vectors"
 
 
 def problems(tmp_path, tensors, read=load, **settings):
@@ -135,3 +142,51 @@ def test_an_inspection_tells_what_loading_would(tmp_path):
     assert list(found.problems) == expected
     assert found.parameters == sum(v.size for v in model.values())
     assert found.nodes == ()
+
+
+FAMILIES = {
+    "s4d": lambda: s4d(layers=2),
+    "s5": lambda: s5(0, 3, 4, "a.", "layer") | s5(1, 3, 2, "b.", "batch"),
+    "memory": lambda: lmu(3),
+    "mamba": lambda: mamba(),
+    **{
+        case: lambda case=case: read_torch(VECTORS / f"ssm_{case}.pt")
+        for case in ("s5_blocks", "s4d_post", "lru_glu", "lru_mlp", "lmu")
+    },
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("seed", range(2))
+def test_damaged_models_are_refused_or_read(family, seed, tmp_path):
+    """Tensors lost, renamed, reshaped, resized, retyped: a UserError or a Graph, never else."""
+    rng = random.Random(seed)
+    whole = FAMILIES[family]()
+    outcomes = set()
+    for _ in range(40):
+        model = dict(whole)
+        for name in rng.sample(list(model), rng.randint(1, 3)):
+            value = np.asarray(model.pop(name))
+            change = rng.randrange(7)
+            if change == 1:
+                model[name + "x"] = value
+            elif change == 2:
+                model[name] = value[None]
+            elif change == 3:
+                model[name] = value[:0] if value.ndim else value
+            elif change == 4:
+                model[name] = np.concatenate([value, value]) if value.ndim else value
+            elif change == 5:
+                model[name] = value * rng.choice(
+                    [0, 1e3, -1e5, 1e300 if value.dtype == float else 1]
+                )
+            elif change == 6:
+                model[name] = value.astype(complex) * 1j
+        try:
+            graph = load_ssm(tmp_path / "m.pt", tensors=model)
+            assert all(np.isfinite(layer.bias).all() for layer in graph.layers)
+            outcomes.add("read")
+        except UserError:
+            outcomes.add("refused")
+        inspect_ssm(tmp_path / "m.pt", tensors=model)
+    assert "refused" in outcomes, f"seed {seed}"
