@@ -14,7 +14,8 @@ integers of weight_bits times one scale of the neuron (a trained grid is kept ex
 mapping/scales.py); feed-throughs (poles of 0) are a trained grid of the layer, or keep weight_bits
 significant bits each. These numbers are stored in words of up to 18 bits with one unit U for the
 layer. U is so small that what the words round off is 6 * GUARD dB below what weight_bits rounded
-off of the weakest neuron that can still be seen among the emitted values.
+off of the weakest neuron that can still be seen among the emitted values. It is a power of two
+times the payload, so that what goes round the layer (a residual path) meets it on one grid.
 
 The sum counts in U * 2**mix_shift, the finest at which MEMBRANE bits hold MARGIN times the
 membrane. So do the products of a gate.
@@ -42,6 +43,8 @@ GUARD = 4
 #: Bits of a membrane of these layers, where settings leave it open.
 MEMBRANE = 16
 MOST_WORD = 18
+#: A coefficient beneath this share of the layer's largest is what is left of a 0.
+NOTHING = 2.0**-44
 LEAST_POLE, MOST_POLE = 8, 17
 MOST_SHIFT = 31
 MOST_GAIN = (1 << GAIN_BITS) - 1
@@ -131,7 +134,7 @@ def _mantissas(mix: np.ndarray, poles: np.ndarray, width: Width) -> np.ndarray:
     low, high = integer_range(bits, weight_width(width)[1])
 
     def rounded(value: np.ndarray, group: np.ndarray, groups: int) -> tuple[np.ndarray, bool]:
-        keep = value != 0
+        keep = np.abs(value) > NOTHING * np.abs(value).max(initial=0.0)
         n = int(keep.sum())
         flat = Flat(
             value[keep], group[keep], groups, np.full(n, float(low)), np.full(n, float(high))
@@ -155,8 +158,10 @@ def _mantissas(mix: np.ndarray, poles: np.ndarray, width: Width) -> np.ndarray:
     return result
 
 
-def _words(w: np.ndarray, width: Width, payload_bits: int) -> tuple[np.ndarray, float]:
-    """(words of w [size, order, parts], their unit U)."""
+def _words(
+    w: np.ndarray, width: Width, payload_bits: int, payload: float
+) -> tuple[np.ndarray, float]:
+    """(words of w [size, order, parts], their unit U, a power of two times payload)."""
     most = float(np.abs(w).max(initial=0.0))
     if not most:
         return np.zeros(w.shape, np.int64), 1.0
@@ -164,8 +169,9 @@ def _words(w: np.ndarray, width: Width, payload_bits: int) -> tuple[np.ndarray, 
     mean = np.sqrt((w**2).sum((1, 2)) / count)
     weakest = np.maximum(mean, mean.max() * 2.0 ** -(payload_bits + 2))[mean > 0].min()
     bits = max(weight_width(width)[0], 2)
-    unit = weakest * np.sqrt(12) * 2.0 ** -(bits + GUARD)
-    unit = max(unit, most / ((1 << (MOST_WORD - 1)) - 1))
+    finest = np.ceil(np.log2(most / ((1 << (MOST_WORD - 1)) - 1) / payload))
+    wanted = np.floor(np.log2(weakest * np.sqrt(12) * 2.0 ** -(bits + GUARD) / payload))
+    unit = payload * 2.0 ** max(wanted, finest)
     return nearest(w / unit).astype(np.int64), unit
 
 
@@ -206,7 +212,8 @@ def decide_states(
         assert space.mix is not None
         given = np.stack([space.mix.real, space.mix.imag], -1)[..., :parts]
         s = unit.reshape(poles.shape)[..., None]
-        words, one = _words(_mantissas(given, poles, width) * s, width, settings.payload_bits)
+        kept = _mantissas(given, poles, width) * s
+        words, one = _words(kept, width, settings.payload_bits, float(np.max(payload)))
         reach = float(max(np.abs(bound).max() for bound in spread(layer, *r.membrane)))
         finest = reach * 2.0 ** (1 - (settings.membrane_bits or max(MEMBRANE, value_bits + GUARD)))
         if not words.any():
