@@ -106,9 +106,10 @@ def own_scales(graph: Graph) -> dict[str, int]:
     found = {}
     for p in graph.layers:
         targets = {c.target for c in graph.connections if c.source == p.name}
-        if p.spiking or p.activation or p.name in graph.outputs or not targets:
-            continue
         among = [states(t) for t in targets]
+        compared = {p.name, *(t for t in targets if states(t))} & set(graph.outputs)
+        if p.spiking or p.activation or compared or not targets:
+            continue
         if states(p.name):
             found[p.name] = max(states(p.name), *among)
         elif not whole(p) and all(among) and not p.membrane_decay.any() and not p.has_current:
