@@ -30,8 +30,8 @@ MEMBRANE_BITS = 16
 
 
 def as_if(x: Tensor, y: Tensor) -> Tensor:
-    """y, with the gradient of x."""
-    return x + (y - x).detach()
+    """y to the last bit, with the gradient of x."""
+    return y.detach() + (x - x.detach())
 
 
 def near(x: Tensor, step: Tensor | float, low: float = -math.inf, high: float = math.inf) -> Tensor:

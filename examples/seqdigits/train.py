@@ -1,7 +1,7 @@
 """Train the seqdigits example: state-space neurons read a digit pixel by pixel, 64 frames.
 
-With --qat the trained network is fine-tuned for 4-bit weights (model4.pt), rounding in its forward
-pass what Nervure's quantiser rounds; the network with float weights is its teacher.
+With --qat the trained network is fine-tuned for 4-bit weights (model4.pt): its forward pass rounds
+what Nervure's quantiser rounds, and the network with float weights is its teacher.
 
 Run from the repository root: python examples/seqdigits/train.py [--qat] [--quick] [--validate]
 """
@@ -51,10 +51,10 @@ def fit(series: Series, epochs: int) -> S4DNet:
     return net.eval()
 
 
-def fine_tune(teacher: S4DNet, series: Series, epochs: int) -> QuantisedNet:
-    """The network with 4-bit weights; half of its loss is how far it is from the teacher."""
+def fine_tune(teacher: S4DNet, bits: int, series: Series, epochs: int) -> QuantisedNet:
+    """The network with few bits; half of its loss is how far it is from the teacher."""
     torch.manual_seed(1)
-    net, frames = QuantisedNet(teacher, bits=4), torch.tensor(series[0][:CALIBRATION])
+    net, frames = QuantisedNet(teacher, bits), torch.tensor(series[0][:CALIBRATION])
 
     def loss(values: Tensor, count: Tensor, target: Tensor) -> Tensor:
         score = net(values, count)
@@ -69,7 +69,7 @@ def fine_tune(teacher: S4DNet, series: Series, epochs: int) -> QuantisedNet:
         net.calibrate(frames)
 
     run_epochs(
-        net, epochs, 1e-3, lambda: batches(series, 0.05), loss, before=formats, label="4-bit"
+        net, epochs, 1e-3, lambda: batches(series, 0.05), loss, before=formats, label=f"{bits}-bit"
     )
     return net.eval()
 
@@ -83,15 +83,19 @@ def judge(net: nn.Module, series: Series, label: str, dtype: torch.dtype) -> np.
     return found
 
 
-def exactly(net: QuantisedNet, series: Series) -> QuantisedNet:
-    """The network in float64, where integers are exact, with formats from the first series."""
-    net.double().calibrate(torch.tensor(series[0][:CALIBRATION], dtype=torch.float64))
-    return net
+def exactly(state: dict[str, Tensor], bits: int, series: Series) -> QuantisedNet:
+    """A state_dict as Nervure computes it: in float64, where integers are exact."""
+    net = new().double()
+    net.load_state_dict(state)
+    made = QuantisedNet(net.eval(), bits)
+    made.calibrate(torch.tensor(series[0][:CALIBRATION], dtype=torch.float64))
+    return made
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--qat", action="store_true", help="fine-tune model.pt for 4-bit weights")
+    parser.add_argument("--qat", action="store_true", help="fine-tune model.pt for few bits")
+    parser.add_argument("--bits", type=int, default=4, help="of weights, with --qat (2 to 8)")
     parser.add_argument("--quick", action="store_true", help="a short run into build/examples")
     parser.add_argument("--out", type=Path, help="folder to write to; default: here")
     parser.add_argument("--validate", action="store_true", help="only judge on held-out images")
@@ -122,12 +126,13 @@ def main() -> None:
             write_arrays(out / "calibration.npz", **stimulus(first))
         return
 
-    judge(exactly(QuantisedNet(net), train), test, "4 bits, not fine-tuned", torch.float64)
-    tuned = exactly(fine_tune(net, train, tuning), train)
-    found = judge(tuned, test, "4 bits, fine-tuned", torch.float64)
+    name = f"{args.bits} bits"
+    judge(exactly(net.state_dict(), args.bits, train), test, name, torch.float64)
+    state = fine_tune(net, args.bits, train, tuning).exported()
+    found = judge(exactly(state, args.bits, train), test, f"{name}, fine-tuned", torch.float64)
     if not args.validate:
-        torch.save(tuned.exported(), out / "model4.pt")
-        write_arrays(out / "answers4.npz", answers=found)
+        torch.save(state, out / f"model{args.bits}.pt")
+        write_arrays(out / f"answers{args.bits}.npz", answers=found)
 
 
 if __name__ == "__main__":
