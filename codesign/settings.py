@@ -104,6 +104,7 @@ def _check(settings: Settings, where: str) -> None:
         ("reset", o.reset, ("v_reset", "zero", "subtract", "delayed")),
         ("index", t.index, ("auto", "none", "word", "lane")),
         ("discretisation", o.discretisation, (None, "zoh", "bilinear", "dirac")),
+        ("pooling", o.pooling, (None, "mean", "last", "none")),
     ):
         if value not in choices:
             named = ", ".join(choice for choice in choices if choice)

@@ -29,8 +29,9 @@ class Options:
         (membrane -= threshold, same step), "delayed" (snnTorch: subtract in the next step).
     recurrent_delay : steps that a recurrent edge takes, >= 1.
     force : accept dt/tau > 0.5.
-    discretisation : of continuous state-space layers, "zoh", "bilinear" or "dirac"; None: what the
-        layer's own code does.
+    discretisation, pooling, nonlinearity, prenorm, residual : what the tensors of a state-space
+        model don't tell (values: SETTINGS of mapping/importers/ssm_draft.py; `nonlinearity` is
+        "activation" there); None: what the file says, or what the layer's own code does.
     """
 
     dt: float | None = None
@@ -40,6 +41,10 @@ class Options:
     recurrent_delay: int = 1
     force: bool = False
     discretisation: str | None = None
+    pooling: str | None = None
+    nonlinearity: str | None = None
+    prenorm: str | None = None
+    residual: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

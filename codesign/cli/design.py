@@ -26,6 +26,9 @@ Compare = Annotated[str | None, typer.Option(help="Membrane against threshold: '
 Discretisation = Annotated[
     str | None, typer.Option(help="Of continuous state spaces: zoh, bilinear or dirac.")
 ]
+Pooling = Annotated[
+    str | None, typer.Option(help="Of a state-space model's answers: mean, last or none.")
+]
 Delay = Annotated[int | None, typer.Option(help="Steps that a recurrent edge takes.")]
 Force = Annotated[bool | None, typer.Option("--force", help="Accept dt / tau above 0.5.")]
 Config = Annotated[
@@ -59,6 +62,7 @@ def inspect(
     compare: Compare = None,
     recurrent_delay: Delay = None,
     discretisation: Discretisation = None,
+    pooling: Pooling = None,
     force: Force = None,
     config: Config = None,
     json: Json = False,
@@ -76,7 +80,8 @@ def inspect(
 
         given = {
             "dt": dt, "scheme": scheme, "reset": reset, "compare": compare,
-            "recurrent_delay": recurrent_delay, "discretisation": discretisation, "force": force,
+            "recurrent_delay": recurrent_delay, "discretisation": discretisation,
+            "pooling": pooling, "force": force,
         }  # fmt: skip
         settings = settings_for(terminal, model, config, given)
         work(f"reading {model}")
@@ -112,6 +117,7 @@ def compile_(
     compare: Compare = None,
     recurrent_delay: Delay = None,
     discretisation: Discretisation = None,
+    pooling: Pooling = None,
     force: Force = None,
     weight_bits: Annotated[str | None, typer.Option(help="1 to 16, ternary or binary.")] = None,
     scale: Annotated[str | None, typer.Option(help="A weight scale per layer or neuron.")] = None,
@@ -208,7 +214,8 @@ def compile_(
     """
     given = {
         "board": target, "dt": dt, "scheme": scheme, "reset": reset, "compare": compare,
-        "recurrent_delay": recurrent_delay, "discretisation": discretisation, "force": force,
+        "recurrent_delay": recurrent_delay, "discretisation": discretisation,
+            "pooling": pooling, "force": force,
         "weight_bits": _width(weight_bits),
         "scale": scale, "clip": clip, "decay": decay, "decay_bits": decay_bits,
         "membrane_bits": membrane_bits, "current_bits": current_bits,

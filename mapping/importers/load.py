@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from hdl.params.errors import UserError
 from mapping.graph import Graph, Options
 from mapping.importers.inspection import Inspection
 from mapping.importers.nir import inspect_nir, load_nir
@@ -20,10 +21,21 @@ __all__ = ["inspect_file", "load_graph"]
 _TENSORS = (".npz", ".pt", ".pth")
 
 
+def _no_tensors(options: Options) -> None:
+    """UserError for options that say something of state-space models."""
+    for name in ("discretisation", "pooling", "nonlinearity", "prenorm", "residual"):
+        if getattr(options, name) is not None:
+            raise UserError(
+                f"setting {name!r}: is of state-space models from tensors; a NIR graph says it "
+                "itself; remove the setting"
+            )
+
+
 def load_graph(path: str | os.PathLike[str], options: Options | None = None) -> Graph:
     """The model as a Graph; UserError with what is wrong with the file."""
     kind = Path(path).suffix.lower()
     if kind not in _TENSORS:
+        _no_tensors(options or Options())
         return load_nir(path, options)
     tensors = read_tensors(path)
     load = load_ssm if kind == ".npz" or is_ssm(tensors) else load_transformer
@@ -34,6 +46,7 @@ def inspect_file(path: str | os.PathLike[str], options: Options | None = None) -
     """What is in the file; UserError only if it is no model at all."""
     kind = Path(path).suffix.lower()
     if kind not in _TENSORS:
+        _no_tensors(options or Options())
         return inspect_nir(path, options)
     tensors = read_tensors(path)
     look = inspect_ssm if kind == ".npz" or is_ssm(tensors) else inspect_transformer

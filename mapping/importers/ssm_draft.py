@@ -40,7 +40,11 @@ class Draft:
     def __init__(
         self, tensors: Mapping[str, np.ndarray], options: Options, settings: Mapping[str, str]
     ) -> None:
-        self.options, self.settings = options, dict(settings)
+        stated = {n: getattr(options, "nonlinearity" if n == "activation" else n) for n in SETTINGS}
+        self.options = options
+        self.settings = {n: value for n, value in stated.items() if value is not None} | {
+            **settings
+        }
         self.config = {k[7:]: v for k, v in tensors.items() if k.startswith("config.")}
         self.extra = {k: v for k, v in tensors.items() if not k.startswith("config.")}
         self.units, unknown, self.problems = find_units(self.extra)
@@ -51,8 +55,6 @@ class Draft:
         for name in _FIXED:
             if getattr(options, name) != getattr(Options(), name):
                 self.problems.append(f"setting {name!r} is of spiking neurons; remove the setting")
-        if options.discretisation is not None:
-            self.settings["discretisation"] = options.discretisation
         for name, value in self.settings.items():
             if name not in SETTINGS or value not in SETTINGS[name]:
                 known = {n: " or ".join(v) for n, v in SETTINGS.items()}.get(name, list(SETTINGS))

@@ -43,7 +43,7 @@ def test_weight_bits_by_layer_from_a_table(tmp_path):
     ("values", "message"),
     [
         ({"weight_bit": 4}, "here: unknown setting 'weight_bit'; did you mean 'weight_bits'?"),
-        ({"xyz": 1}, "unknown setting 'xyz'; known: adc_bits, array_columns"),
+        ({"xyz": 1}, "unknown setting 'xyz'; known: activation, adc_bits, array_columns"),
         ({"scheme": "heun"}, "here: scheme must be one of euler, exponential, not 'heun'"),
         ({"compare": "=="}, "here: compare must be one of >, >=, not '=='"),
         ({"reset": 0}, "here: reset must be one of v_reset, zero, subtract, delayed, not 0"),
