@@ -18,7 +18,7 @@ from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.errors import UserError
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import Streams
-from hdl.params.ssm.diagonal import Diagonal
+from hdl.params.ssm.diagonal import Diagonal, DiagonalParams
 from hdl.params.ssm.gate import Gate
 from mapping.banks import block_bits
 from mapping.columns import MOST_LANES
@@ -109,7 +109,9 @@ def _load(
         banks = c.blocks(part.neurons) * c.tiles(len(np.unique(part.source)))
         return float(banks * (c.rows + c.columns) * max(c.value_bits, c.train, 1))
     if isinstance(kind.dendrites, Diagonal | Gate):
-        return float(dendrites_of(p, target.state_lanes).update_cycles(part.neurons))
+        params = dendrites_of(p, target.state_lanes)
+        words = params.state_words(part.neurons) if isinstance(params, DiagonalParams) else 0
+        return float(words + part.neurons)
     return float(spikes[part.source].sum()) / limits.lanes + part.neurons
 
 

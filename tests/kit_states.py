@@ -213,7 +213,9 @@ def random_values(seed: int, program: Program, samples: int, steps: int) -> np.n
     rng = np.random.default_rng([seed, 1])
     half = 1 << (program.formats.payload_bits - 1)
     shape = samples, steps, program.input_size
-    walk = np.cumsum(rng.normal(0, half / 8, shape), axis=1)
+    walk = rng.normal(0, half / 8, shape)
+    for t in range(1, steps):
+        walk[:, t] += 0.9 * walk[:, t - 1]
     walk = np.where(rng.random(shape) < 0.1, 0, walk + rng.normal(0, half / 4, shape))
     ends = np.where(rng.random(shape) < 0.5, -half, half - 1)
     walk = np.where(rng.random(shape) < 0.03, ends, walk)
