@@ -98,7 +98,7 @@ def with_states(graph: Graph, settings: Quantisation, notes: list[dict[str, str]
                 f"engine: {layer.name} can't be a state-space layer: {why}; leave it out"
             )
         if not why:
-            graph = _integrator(graph, layer)
+            graph = _integrator(graph, layer.name)
             notes.append(
                 {
                     "node": layer.name,
@@ -124,7 +124,8 @@ def _not_a_state(graph: Graph, layer: Layer) -> str:
     return ""
 
 
-def _integrator(graph: Graph, layer: Layer) -> Graph:
+def _integrator(graph: Graph, given: str) -> Graph:
+    layer = next(p for p in graph.layers if p.name == given)
     taken = {i.name for i in graph.inputs} | {p.name for p in graph.layers}
     name = f"{layer.name}.drive"
     while name in taken:
