@@ -211,7 +211,7 @@ class DiagonalParams(DendritesParams):
         return max(self.state_bits, self.diagonal.value_bits if self.diagonal.held else 0)
 
     def update_cycles(self, slots: int) -> int:
-        return self.state_words(slots) + 4 * slots + 32
+        return slots * self.words + 10 + self.lanes.bit_length()
 
     def check(self, core: CoreParams) -> None:
         d = self.diagonal
