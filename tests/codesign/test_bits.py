@@ -18,6 +18,7 @@ from mapping.program import Population
 from sim.stimulus import read_stimulus
 
 MODEL, TEST = "examples/digits/digits.nir", "examples/digits/test.npz"
+SETTINGS = "examples/digits/nervure.toml"
 
 
 def digits(samples=120):
@@ -116,4 +117,4 @@ def test_sqnr_is_the_ratio_of_energies_over_valid_steps():
 def test_a_bound_beyond_the_widest_formats_fails_the_check(monkeypatch):
     monkeypatch.setattr("codesign.bits.WIDTHS", (("weight_bits", 2, 2),))
     with pytest.raises(CheckFailed, match="even weight_bits 2 break the bound"):
-        search_bits(MODEL, digits(360), load_settings(None), Bound(points=0))
+        search_bits(MODEL, digits(360), load_settings(SETTINGS), Bound(points=0))
