@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """A core behind products, against the equations of hdl/params/ssm/gate.py in plain Python."""
 
 import random

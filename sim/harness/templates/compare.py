@@ -159,6 +159,7 @@ def compare(expected: list[int], found: list[int], samples: list[dict]) -> list[
                 here += compare_states(run, states, found_states, sample["steps"])
             elif states != found_states:
                 here.append(f"tick {turn - 2}: a configuration reply that nobody asked for")
+            here = here or [f"tick {turn - 2}: words differ in bits that mean nothing"]
             problems += [f"sample {number}, {text}" for text in here]
         at += sample["marks"]
     return problems
