@@ -69,6 +69,16 @@ def deliver_special(sources, values, first, end, offset, synapses, special):  # 
 
 
 @njit(cache=True, nogil=True)
+def deal(values, kept):  # type: ignore[no-untyped-def]
+    """Add what neurons emitted to what is kept of them elsewhere; the number of synapses."""
+    count = 0
+    for n in range(len(values)):
+        kept[n] += values[n]
+        count += values[n] != 0
+    return count
+
+
+@njit(cache=True, nogil=True)
 def valued(v, shift, emit, payload_bits, table, table_bits):  # type: ignore[no-untyped-def]
     """The value of a neuron of membrane v that emits values."""
     one = np.int64(1)
@@ -93,10 +103,10 @@ def record(inner, trace, s, t):  # type: ignore[no-untyped-def]
 def run_samples(  # type: ignore[no-untyped-def]
     first, end, lengths, inputs,
     event_ptr, event_source, event_value,
-    row_ptr, segments, feeds, targets, weights, kinds, table, states, sizes, plan, recurrences,
-    fields, bounds, membrane_bits, current_bits, decay_bits, payload_bits, values, output_neurons,
-    outputs, membranes, currents, inner, membrane_trace, current_trace, trace, counts, operations,
-    taken,
+    row_ptr, segments, feeds, targets, weights, direct, kinds, table, states, sizes, plan,
+    recurrences, fields, bounds, membrane_bits, current_bits, decay_bits, payload_bits, values,
+    output_neurons, outputs, membranes, currents, inner, membrane_trace, current_trace, trace,
+    counts, operations, taken,
 ):  # fmt: skip
     """Run samples `first`..`end`-1, writing into the arrays from `outputs` on. They start from what
     stands in `membranes`, `currents` and `inner`.
@@ -121,7 +131,13 @@ def run_samples(  # type: ignore[no-untyped-def]
     half_of, work = recurrences.half.copy(), np.zeros_like(recurrences.half)
     generators, noises = np.empty_like(states), np.empty_like(plan.states)
     synapses = (row_ptr, segments, feeds, targets, weights)
-    any_special = kinds.any()
+    any_late = row_ptr[2 * sources] > row_ptr[sources]
+    any_special = row_ptr[4 * sources] > row_ptr[2 * sources]
+    heard = np.zeros(len(bounds) - 1, np.bool_)  # has rows
+    for p in range(len(heard)):
+        for kind in range(4):
+            begin = kind * sources + inputs
+            heard[p] |= row_ptr[begin + bounds[p + 1]] > row_ptr[begin + bounds[p]]
     emitted = np.zeros(neurons, np.int64)
     sent_source = np.zeros((2, neurons), np.int64)  # events of this step and of the one before
     sent_value = np.zeros((2, neurons), np.int64)
@@ -137,7 +153,7 @@ def run_samples(  # type: ignore[no-untyped-def]
             now, before = t & 1, 1 - (t & 1)
             if t:
                 a, b = event_ptr[step - 1], event_ptr[step]
-                for e in range(a, b):
+                for e in range(a, b if any_late else a):
                     row = sources + event_source[e]
                     done += deliver(row, event_value[e], row_ptr, segments, targets, weights, acc)
                 if any_special:
@@ -148,7 +164,7 @@ def run_samples(  # type: ignore[no-untyped-def]
                     done += deliver_special(
                         sent_source[before], sent_value[before], 0, sent, offset, synapses, special
                     )
-            for e in range(sent):
+            for e in range(sent if any_late else 0):
                 row, value = sources + sent_source[before, e], sent_value[before, e]
                 done += deliver(row, value, row_ptr, segments, targets, weights, acc)
             a, b = event_ptr[step], event_ptr[step + 1]
@@ -158,7 +174,7 @@ def run_samples(  # type: ignore[no-untyped-def]
             if any_special:
                 offset = 2 * sources
                 done += deliver_special(event_source, event_value, a, b, offset, synapses, special)
-            sent = 0
+            sent, fed = 0, 0
             for p in range(len(bounds) - 1):
                 fresh = sent
                 if kinds[p, 0] == STREAMS:
@@ -219,12 +235,18 @@ def run_samples(  # type: ignore[no-untyped-def]
                     emitted[n] = value
                     if value != 0:
                         spiked += emit != 3
-                        sent_source[now, sent] = inputs + n
-                        sent_value[now, sent] = value
-                        sent += 1
+                        if heard[p]:
+                            sent_source[now, sent] = inputs + n
+                            sent_value[now, sent] = value
+                            sent += 1
                 counts[s, p, 0] += spiked
                 counts[s, p, 1] += clamped
                 counts[s, p, 2] += current_clamped
+                while fed < len(direct) and direct[fed, 0] == p:
+                    begin, size = direct[fed, 1], bounds[p + 1] - bounds[p]
+                    values_sent = emitted[bounds[p] : bounds[p + 1]]
+                    done += deal(values_sent, kept[begin : begin + size])
+                    fed += 1
                 for e in range(fresh, sent):
                     row, value = sent_source[now, e], sent_value[now, e]
                     done += deliver(row, value, row_ptr, segments, targets, weights, acc)

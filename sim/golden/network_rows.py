@@ -34,6 +34,8 @@ class Rows(NamedTuple):
         feeds there.
     targets : uint32 [synapses], neuron.
     weights : int32 [synapses], weight << exponent.
+    direct : int64 [pairs, 2], by population: that, and where the value of its first neuron is kept.
+        What feeds states and gates within the step takes no rows, it is dealt in order.
     kinds, table, states, sizes : of all dendrites.
     """
 
@@ -42,6 +44,7 @@ class Rows(NamedTuple):
     feeds: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
+    direct: np.ndarray
     kinds: np.ndarray
     table: np.ndarray
     states: np.ndarray
@@ -129,6 +132,7 @@ def build_rows(program: Program) -> Rows:
     none = np.zeros(0, np.int64)
     rows, segments = [none], [np.zeros((0, 5), np.int64)]
     targets, weights = [none.astype(np.uint32)], [none.astype(np.int32)]
+    direct = []
     stored = 0
     ends = [(places[q.source], places[q.target]) for q in program.projections]
     for projection, (source, target) in zip(program.projections, ends, strict=True):
@@ -145,6 +149,9 @@ def build_rows(program: Program) -> Rows:
             _check_values(projection, source, special)
             most = np.full(len(neuron), float(largest_sum(special)))
         reach += np.bincount(neuron, most, len(reach))
+        if isinstance(special, Diagonal | Gate) and source.level and not projection.delay:
+            direct.append((numbers[projection.source], int(feeds[i][0])))
+            continue
         count = np.diff(projection.indptr)
         used = np.flatnonzero(count)
         if isinstance(special, Crossbar):  # a row without weights is read too
@@ -179,6 +186,7 @@ def build_rows(program: Program) -> Rows:
         feeds=np.ascontiguousarray(every[:, 3:]),
         targets=np.concatenate(targets),
         weights=np.concatenate(weights),
+        direct=np.array(sorted(direct), np.int64).reshape(-1, 2),
         **dendrites._asdict(),
     )
 

@@ -142,7 +142,7 @@ def check(program, events, lengths=None, threads=1):
     payload_bits=st.integers(4, 12),
     threshold=st.sampled_from([None, 0]),
 )
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_bit_follows_the_equations(seed, size, changes, mixed, real, payload_bits, threshold):
     if not mixed and not real:
         size = 2 * size
@@ -188,6 +188,26 @@ def test_bits_depend_neither_on_threads_nor_on_company(changes, stochastic):
             assert (shared.inner[name][key] == value).all()
     last = Golden(program).run(events[4:], lengths[4:])
     assert (last.outputs[0] == alone.outputs[4]).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "source", "target", "port"),
+    [
+        (False, "gate", "ssm", ""),
+        (True, "gate", "ssm", ""),
+        (False, "gate", "gate", "left"),
+        (True, "gate", "gate", "left"),
+        (False, "in", "ssm", ""),
+    ],
+)
+def test_states_and_gates_take_what_comes_a_step_later(changes, source, target, port):
+    program = ssm_program(9, (4, 4, 2), changes=changes, mixed=True)
+    projections = tuple(
+        replace(q, source=source, delay=1) if (q.target, q.port) == (target, port) else q
+        for q in program.projections
+    )
+    program = replace(program, projections=projections)
+    check(program, random_events(9, program, 3, 15, 0.5), [15, 1, 8])
 
 
 def test_a_clear_lets_generators_start_at_their_seeds():
