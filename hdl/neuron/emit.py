@@ -46,10 +46,9 @@ class Emitter(wiring.Component):
         on.
     """
 
-    def __init__(self, params: CoreParams, config: ConfigPort | None = None, images=None):
+    def __init__(self, params: CoreParams, config: ConfigPort, images=None):
         p = self.params = params
         u = p.update_lanes
-        config = config or ConfigPort(24, 64)
         self.payload = Payload(p, config, images)
         sent = {
             "sent": Out(u * p.sent_bits),
@@ -173,14 +172,12 @@ class Emitter(wiring.Component):
             m, "sent", self.i_word, self.i_ready, depth=p.state_words, bits=p.sent_bits, parts=u
         )
         lane, word = payload.changed_slot[: bits_for(u)], payload.changed_slot[bits_for(u) :]
-        clear = self.write & self.clear
-        value = Mux(payload.changed, payload.value, Mux(clear, 0, self.restore_sent))
+        clear, restore = self.write & self.clear, self.restore.any()
+        value = Mux(restore, self.restore_sent, payload.value)
         one = Cat(payload.changed & (lane == k) for k in range(u))
         m.d.comb += [
             self.sent.eq(sent),
-            write.addr.eq(
-                Mux(payload.changed, word, Mux(clear, self.write_word, self.restore_word))
-            ),
-            Value.cast(write.data).eq(value.replicate(u)),
+            write.addr.eq(Mux(clear, self.write_word, Mux(restore, self.restore_word, word))),
+            Value.cast(write.data).eq(Mux(clear, 0, value).replicate(u)),
             write.en.eq(one | clear.replicate(u) | self.restore),
         ]

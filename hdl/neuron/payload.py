@@ -23,10 +23,10 @@ TABLES = (Emit.TABLE, Emit.TABLE_DELTA)
 class Payload(wiring.Component):
     """Makes the events of neurons that may send; drops those that have nothing to say.
 
-    A pipeline without bubbles: one neuron a cycle; it stands still while `o.ready` is low. Latency:
-    `latency` cycles, 0 in a core of spikes; with values up to 4: rounding (if their shifts differ),
-    clipping (2 cycles where there are tables), difference (if changes are sent). `o` is then
-    combinational: one comparison.
+    A pipeline of one neuron a cycle, which stands still while its last neuron's event waits.
+    Latency: 0 cycles in a core without values; with them 2 cycles for shifting and rounding (if the
+    shifts differ), one for clipping (2 with tables) and one for the difference (if changes are
+    sent).
 
     Parameters
     ----------
@@ -39,8 +39,7 @@ class Payload(wiring.Component):
     i_valid, i_ready, slot, membrane, record, number, sent : a neuron that may send, the number of
         its range, what it sent last (no bits unless the core sends changes).
     o : events.
-    changed, changed_slot, value : in this cycle that neuron's event leaves, which says that its
-        value is now `value`.
+    changed, changed_slot, value : the event at `o` says that this neuron's value is now `value`.
     config : writes the tables.
     busy : level, a neuron is inside.
     """
@@ -69,7 +68,7 @@ class Payload(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         p = self.params
-        move = self.o.ready
+        move = Signal()
         fields = Fields(
             m, p, self.record, self.number, move, slot=self.slot, membrane=self.membrane,
             sent=self.sent,
@@ -97,8 +96,9 @@ class Payload(wiring.Component):
             else:
                 doubled = Cat(Const(0, 1), value).as_signed()
                 shifted = doubled >> Mux(kind(Emit.VALUE), shift, 0)
-                shifted, stage = fields.register("shifted", shifted), 1
-                rounded, value = scaled_sum(shifted, 1, 0), shifted[1:].as_signed()
+                shifted = fields.register("shifted", shifted)
+                value = rounded = fields.register("rounded", scaled_sum(shifted, 1, 0))
+                stage = 2
         if not (p.value_bits and fields.may_be("emit", Emit.STATE)):
             value = Const(1, signed(2))
         elif fields.may_be("emit", Emit.SPIKE):
@@ -141,20 +141,19 @@ class Payload(wiring.Component):
                 small = ~exceeds(value, fields.at(stage, "threshold"))
                 silent = Mux(changes(), small, silent)
 
-        valid = self.i_valid
-        if stage:
-            passing = Signal(stage)
-            with m.If(move):
-                m.d.sync += passing.eq(Cat(self.i_valid, passing))
-            m.d.comb += self.busy.eq(passing.any())
-            valid = passing[-1]
+        passing = Cat(self.i_valid, Signal(stage, name="passing"))  # bit k: a neuron in stage k
+        valid = passing[-1]
+        m.d.comb += move.eq(self.o.ready | ~valid if stage else self.o.ready)
+        with m.If(move):
+            m.d.sync += passing[1:].eq(passing)
         slot = fields.at(stage, "slot")
         m.d.comb += [
             self.i_ready.eq(move),
+            self.busy.eq(passing[1:].any()),
             self.o.valid.eq(valid & ~silent),
             self.o.p.slot.eq(slot),
             self.o.p.value.eq(value),
-            self.changed.eq(self.o.valid & move & changes()),
+            self.changed.eq(self.o.valid & changes()),
             self.changed_slot.eq(slot),
         ]
         return m
