@@ -71,7 +71,6 @@ SMALL = {"state_bits": 2, "pole_bits": 2, "value_bits": 2}
         {"drive_shift": 3, "mixed": False, "pole_bits": 3},
         {"drive_shift": 9, "mixed": False, "real": True, "state_bits": 4},
         {"drive_shift": 1, "stochastic": True},
-        {"drive_shift": 4, "stochastic": True, "mixed": False},
     ],
     ids=str,
 )

@@ -39,7 +39,7 @@ def case(slots, lanes=1, ranges=1, **options):
 
 
 CASES = {
-    "one of everything": case(1, real=True, state_bits=5, pole_bits=4, mix_bits=3, drive_shift=6),
+    "one of everything": case(1, real=True, state_bits=5, pole_bits=4, mix_bits=3, drive_shift=1),
     "one neuron, one state": case(1, drive_shift=17, mix_shift=16, value_bits=18),
     "S4D": case(6, order=8, drive_shift=12, mix_shift=17, ranges=3),
     "two lanes": case(
@@ -47,11 +47,11 @@ CASES = {
     ),
     "four lanes": case(2, 4, order=9, mix_shift=8, drive_shift=20, state_bits=18, value_bits=5),
     "one word": case(
-        18, 4, 5, order=3, stochastic=True, state_bits=12, drive_shift=9, mix_shift=10
+        11, 4, 5, order=3, stochastic=True, state_bits=12, drive_shift=9, mix_shift=10
     ),
     "real": case(3, 2, order=3, real=True, stochastic=True, drive_shift=16, mix_bits=4),
     "real, held": case(
-        33, 1, 33, real=True, held=True, pole_bits=12, state_bits=18, drive_shift=31, mix_shift=5
+        17, 1, 17, real=True, held=True, pole_bits=12, state_bits=18, drive_shift=31, mix_shift=5
     ),
     "states": case(10, 1, 2, mixed=False, drive_shift=13, pole_bits=15),
     "states, held": case(2, mixed=False, held=True, stochastic=True, value_bits=12, drive_shift=11),
@@ -295,7 +295,7 @@ def test_core_follows_the_equations(name):
     seed = list(CASES).index(name)
     loaded = seed % 2 == 1
     bench = Bench(name, seed)
-    found = drive(bench, seed=seed, stall=0.4 * loaded, loaded=loaded, steps=16)
+    found = drive(bench, seed=seed, stall=0.4 * loaded, loaded=loaded, steps=12)
     assert len(set(found)) > 2, found
     assert bench.equations.clipped, name
 
@@ -337,7 +337,7 @@ def test_a_word_a_cycle(name):
     assert h.update_cycles(p.slots) - 4 <= ready[-1] <= h.update_cycles(p.slots)
 
 
-@pytest.mark.parametrize("name", ["one word", "many states", "S4D"])
+@pytest.mark.parametrize("name", ["many states", "S4D"])
 def test_sums_wait(name):
     """However late a sum is taken."""
     bench = Bench(name, "wait")
@@ -426,9 +426,9 @@ def test_reset_in_mid_run(name):
         await stream_get(ctx, dut.o, None, into=got)
 
     async def main(ctx):
-        for wait in range(1, 24):
+        for wait in range(1, 24, 3):
             await stream_put(ctx, dut.i, bench.events())
-            await step(ctx, 2, clear=wait % 4 == 0)
+            await step(ctx, 2, clear=wait % 2 == 0)
             await ctx.tick().repeat(wait)
             await pulse(ctx, reset)
             await step(ctx, 0, 1)

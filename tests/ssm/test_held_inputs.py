@@ -66,7 +66,7 @@ def test_inputs_are_set_or_summed(slots, operands, held, bits, spikes, seed):
         for axon, item in enumerate(pointers):
             if loaded:
                 await write(ctx, Memory.POINTER, axon, item)
-        for _ in range(30):
+        for _ in range(20):
             few = draw.sample(range(axons), draw.choice([1, 2, 3, 5]))
             events = [
                 {"axon": draw.choice(few), "value": draw.randrange(-1 << bits - 1, 1 << bits - 1)}
