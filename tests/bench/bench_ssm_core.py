@@ -5,7 +5,7 @@
 Cycles are counted in the Verilated core: an update, from its start until the last neuron is
 updated, and a step, until it is idle again, when every neuron sends; events come before.
 
-Example: python tests/bench/bench_ssm_core.py --seeds 1      (about 15 minutes)
+Example: python tests/bench/bench_ssm_core.py --seeds 1      (about 20 minutes)
 """
 
 import argparse
@@ -38,8 +38,12 @@ DESIGNS = {
     "32 x 8 complex": (S4D, 32, 1),
     "the same, 2 lanes": (S4D, 32, 2),
     "the same, 4 lanes": (S4D, 32, 4),
-    "32 x 8 complex, 12 bits": (replace(S4D, state_bits=12, pole_bits=11, mix_bits=12), 32, 1),
-    "32 x 8 complex, 18 bits": (replace(S4D, state_bits=18), 32, 1),
+    "32 x 8 complex, 12 bits": (
+        replace(S4D, state_bits=12, pole_bits=11, mix_bits=12, mix_shift=7),
+        32,
+        1,
+    ),
+    "32 x 8 complex, 18 bits": (replace(S4D, state_bits=18, mix_shift=19), 32, 1),
     "32 x 8 complex, changes": (replace(S4D, held=True), 32, 1),
     "32 x 8 complex, stochastic": (replace(S4D, stochastic=True), 32, 1),
     "32 x 8 real": (replace(S4D, real=True), 32, 1),
