@@ -77,7 +77,8 @@ class _Layers:
         spread = self.rng.integers(-1, 2, size)
         shift = math.log2(max(power, 1)) - bits + 2.5
         fields["value_shift"] = np.clip(np.rint(shift + spread), 0, 31).astype(np.int64)
-        fields["bias"] = np.rint(self.rng.normal(0, power / 4, size)).astype(np.int64)
+        most = min(power, 2.0 ** (self.formats.membrane_bits - 3))
+        fields["bias"] = np.rint(most / 4 * self.rng.normal(0, 1, size)).astype(np.int64)
         if emit == Emit.STATE:
             fields["value_shift"][:] = 0
         if sends_changes(emit):
