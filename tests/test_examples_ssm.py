@@ -68,11 +68,12 @@ def test_integers_keep_the_accuracy(name, lost, overrides):
     assert right >= MODELS[name][1] - lost * test.samples
 
 
-def test_fine_tuned_integers_are_those_of_the_training():
-    """The 4-bit network's golden answers are what its training script computed, bit for bit."""
-    settings, graph, test = load("seqdigits", "model4.pt", weight_bits=4)
+@pytest.mark.parametrize("bits", [4, 2])
+def test_fine_tuned_integers_are_those_of_the_training(bits):
+    """The golden answers are what the training script computed, bit for bit."""
+    settings, graph, test = load("seqdigits", f"model{bits}.pt", weight_bits=bits)
     found, program = golden(settings, graph, test)
-    expected = np.load(EXAMPLES / "seqdigits" / "answers4.npz")["answers"]
+    expected = np.load(EXAMPLES / "seqdigits" / f"answers{bits}.npz")["answers"]
     np.testing.assert_array_equal(found.mean(1), expected)
-    assert max(p.weight_bits for p in program.projections) == 4
+    assert max(p.weight_bits for p in program.projections) == bits
     assert (expected.argmax(1) == test.labels).sum() >= MODELS["seqdigits"][1] - 0.02 * test.samples

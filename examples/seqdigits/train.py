@@ -95,7 +95,7 @@ def exactly(state: dict[str, Tensor], bits: int, series: Series) -> QuantisedNet
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--qat", action="store_true", help="fine-tune model.pt for few bits")
-    parser.add_argument("--bits", type=int, default=4, help="of weights, with --qat (2 to 8)")
+    parser.add_argument("--bits", type=int, choices=range(2, 9), default=4, help="of weights")
     parser.add_argument("--quick", action="store_true", help="a short run into build/examples")
     parser.add_argument("--out", type=Path, help="folder to write to; default: here")
     parser.add_argument("--validate", action="store_true", help="only judge on held-out images")
@@ -111,6 +111,8 @@ def main() -> None:
         )
         train, test = (tuple(a[i] for a in train) for i in (part, held))
     out.mkdir(parents=True, exist_ok=True)
+    if out != HERE:
+        (out / "nervure.toml").write_text((HERE / "nervure.toml").read_text())
     if args.qat and not args.validate:
         net = new().eval()
         net.load_state_dict(torch.load(HERE / "model.pt", weights_only=True))
