@@ -9,14 +9,14 @@ import numpy as np
 
 from hdl.params.neuron import Emit, sends_changes, sends_value
 from hdl.params.ssm.gate import OPERANDS
-from mapping.emissions import emissions, largest, own_scales, table, value_scale, whole
+from mapping.emissions import emissions, largest, names_of, own_scales, table, value_scale, whole
 from mapping.formats import CAP, choose_shift, spread
 from mapping.graph import Connection, Graph, Layer, Product, StateSpace
 from mapping.plan import Plan, incoming_of
 from mapping.program import Input
 from mapping.ranges import LayerRange
 from mapping.settings import Quantisation, Width, weight_width
-from mapping.state_space import decide_gate, decide_states
+from mapping.state_space import Entering, decide_gate, decide_states
 from mapping.weights import Incoming, common_scale, quantise_connection
 
 __all__ = ["plan_layers"]
@@ -53,7 +53,8 @@ def plan_layers(
             plan = plans[layer.name] = _one_to_one(
                 graph, layer, emits, payload, r, len(plans), settings, notes
             )
-            _plan_values(plan, r, top[layer.name], own.get(layer.name, 0), settings)
+            names = names_of(graph, layer.name)
+            _plan_values(plan, r, top[layer.name], own.get(layer.name, 0), names, settings)
             payload[layer.name] = plan.payload
             continue
         direct = whole(layer)
@@ -90,7 +91,8 @@ def plan_layers(
             plan.weights.append(quantise_connection(source, plan.scale, exponent))
             if source.guessed:
                 late_ones.append((plan, i, source))
-        _plan_values(plan, r, top[layer.name], own.get(layer.name, 0), settings)
+        names = names_of(graph, layer.name)
+        _plan_values(plan, r, top[layer.name], own.get(layer.name, 0), names, settings)
         payload[layer.name] = plan.payload
     # A layer that listens to its own values is planned before its payload scale is known.
     for plan, i, source in late_ones:
@@ -132,30 +134,34 @@ def _one_to_one(
     number: int, settings: Quantisation, notes: list[dict[str, str]],
 ) -> Plan:  # fmt: skip
     """A state-space layer or a gate."""
-    into = incoming_of(graph, layer.name)
-    held = {bool(sends_changes(emits.get(c.source, Emit.NONE))) for c in into} == {True}
-    units = {c.port: np.broadcast_to(payload[c.source], layer.size).astype(float) for c in into}
-    spikes = not any(c.source not in emits or sends_value(emits[c.source]) for c in into)
-    bits = 2 if spikes else settings.payload_bits
+    into, sources = incoming_of(graph, layer.name), {}
+    for c in into:
+        emit = emits.get(c.source, Emit.VALUE)
+        unit = np.broadcast_to(payload[c.source], layer.size).astype(float)
+        bits = settings.payload_bits if sends_value(emit) else 2
+        sources[c.port] = Entering(unit, bits, bool(sends_changes(emit)))
     if isinstance(layer.dendrites, Product):
-        left, right = (units[port] for port in OPERANDS)
-        inner = decide_gate(layer, left, right, bits, held, r, settings)
+        left, right = (sources[port] for port in OPERANDS)
+        inner = decide_gate(layer, left, right, r, settings)
     else:
         c = into[0]
         inner = decide_states(
-            layer, units[""], bits, held, r, layer.name in graph.outputs,
-            settings.width_of(c.source, c.target, c.node), number, settings, notes,
+            layer, sources[""], r, layer.name in graph.outputs,
+            settings.width_of(c.source, c.target, c.node), number,
+            names_of(graph, layer.name), settings, notes,
         )  # fmt: skip
     plan = Plan(layer, emits[layer.name], inner.unit, inner=inner)
     for c in into:
-        source = Incoming(c, units[c.port], "ternary")
-        plan.incoming.append(source)
-        plan.weights.append(quantise_connection(source, units[c.port], 0))
+        unit = sources[c.port].payload
+        plan.incoming.append(Incoming(c, unit, "ternary"))
+        plan.weights.append(quantise_connection(plan.incoming[-1], unit, 0))
     return plan
 
 
-def _plan_values(plan: Plan, r: LayerRange, top: int, own: int, settings: Quantisation) -> None:
-    """How a layer's values, changes or tables are scaled."""
+def _plan_values(
+    plan: Plan, r: LayerRange, top: int, own: int, names: tuple[str, ...], settings: Quantisation
+) -> None:
+    """How a layer's values, changes or tables are scaled; names: what settings may call it."""
     if not sends_value(plan.emit):
         return
     layer, unit = plan.layer, np.broadcast_to(plan.unit, plan.layer.size)
@@ -174,7 +180,7 @@ def _plan_values(plan: Plan, r: LayerRange, top: int, own: int, settings: Quanti
     plan.payload, plan.value_shift = (float(payload[0]), int(shift[0])) if uniform else (
         payload, shift)  # fmt: skip
     if sends_changes(plan.emit):
-        share = settings.choice("delta", (layer.name,))
+        share = settings.choice("delta", names)
         plan.threshold = int(share * min(np.floor(most + 0.5), top))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mapping.activations import activate
-from mapping.graph import Graph, Layer
+from mapping.graph import Graph, Layer, StateSpace
 from mapping.recurrence import Recurrence, dendrites_of
 
 __all__ = ["LayerRange", "StateRange", "join", "measure", "stand_in"]
@@ -28,7 +28,7 @@ DENSE = 0.1
 class StateRange:
     """Of a state-space layer. peak: largest |re| and |im| of each state, [states, 2].
 
-    rms: root mean square of |x| [states]. input_rms: of the input u of each neuron [size].
+    rms, input_rms: root mean square of |x|, and of the |u| that is added to it [states].
     """
 
     peak: np.ndarray
@@ -82,17 +82,18 @@ def stand_in(graph: Graph, graded: bool) -> np.ndarray:
 class _Seen:
     """Statistics of a state-space layer's states."""
 
-    def __init__(self, states: int, size: int) -> None:
+    def __init__(self, states: int) -> None:
         self.peak = np.zeros((states, 2))
-        self.square, self.input_square = np.zeros(states), np.zeros(size)
+        self.square, self.input_square = np.zeros(states), np.zeros(states)
 
-    def add(self, states: np.ndarray, u: np.ndarray) -> None:
-        """States of some samples [samples, ...], the inputs that led to them [size, samples]."""
+    def add(self, states: np.ndarray, entering: np.ndarray) -> None:
+        """States of some samples [samples, ...], and what was added to them."""
         flat = states.reshape(len(states), -1)
         parts = np.abs(np.stack([flat.real, flat.imag], -1))
         self.peak = np.maximum(self.peak, parts.max(0))
         self.square += (parts**2).sum((0, 2))
-        self.input_square += (u**2).sum(1)
+        square = (np.abs(entering) ** 2).sum(0)
+        self.input_square += np.broadcast_to(square, states.shape[1:]).reshape(-1)
 
     def over(self, count: int) -> StateRange:
         """The range over `count` steps in all."""
@@ -118,8 +119,7 @@ class _State:
         x = d.step({port: values.T for port, values in ports.items()}).T
         if isinstance(d, Recurrence) and live.any():
             states = d.states[live]
-            one = seen.setdefault(self.layer.name, _Seen(states[0].size, self.layer.size))
-            one.add(states, ports[""][:, live])
+            seen[self.layer.name].add(states, d.entering(ports[""].T[live]))
         return x
 
     def step(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -155,7 +155,11 @@ def measure(
     low = {layer.name: np.zeros((3, layer.size)) for layer in graph.layers}
     high = {layer.name: np.zeros((3, layer.size)) for layer in graph.layers}
     total = dict.fromkeys(low, 0.0)
-    inner: dict[str, _Seen] = {}
+    inner = {
+        p.name: _Seen(p.dendrites.poles.size)
+        for p in graph.layers
+        if isinstance(p.dendrites, StateSpace)
+    }
     count = 0
     order = sorted(graph.layers, key=lambda layer: layer.level)
     incoming: dict[str, list] = {layer.name: [] for layer in order}

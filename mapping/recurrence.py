@@ -25,29 +25,30 @@ class Recurrence:
     ports: tuple[str, ...] = ("",)
 
     def __init__(self, space: StateSpace, samples: int) -> None:
-        self.mixed, self.real = space.mix is not None, space.real
+        self.real = space.real
         kind = np.float64 if self.real else np.complex128
         self.poles = _cast(space.poles, kind)
         self.mix = None if space.mix is None else _cast(space.mix, kind)
         #: [samples, size, order] if mixed, else [samples, states]; float or complex.
         self.states = np.zeros((samples, *self.poles.shape), kind)
 
+    def entering(self, u: np.ndarray) -> np.ndarray:
+        """What of an input [samples, size] is added to each state, to be broadcast to `states`."""
+        if self.mix is not None:
+            return u[:, :, None]
+        return u if self.real else np.ascontiguousarray(u, float).view(np.complex128)
+
     def step(self, ports: Mapping[str, np.ndarray]) -> np.ndarray:
         """The drive of one step, float [samples, size], from the input in the same form."""
-        u, x = ports[""], self.states
+        x = self.states
         x *= self.poles
-        if self.mix is not None:
-            x += u[:, :, None]
-            if self.real:
-                return np.einsum("sni,ni->sn", x, self.mix)
-            return np.einsum("sni,ni->sn", x.real, self.mix.real) - np.einsum(
-                "sni,ni->sn", x.imag, self.mix.imag
-            )
-        if self.real:
-            x += u
-            return x.copy()
-        x += np.ascontiguousarray(u, float).view(np.complex128)
-        return x.view(np.float64).copy()
+        x += self.entering(ports[""])
+        if self.mix is None:
+            return x.copy() if self.real else x.view(np.float64).copy()
+        drive = np.einsum("sni,ni->sn", x.real, self.mix.real)
+        if not self.real:
+            drive -= np.einsum("sni,ni->sn", x.imag, self.mix.imag)
+        return drive
 
 
 def _cast(values: np.ndarray, kind: type) -> np.ndarray:

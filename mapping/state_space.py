@@ -9,13 +9,7 @@ input. e[k] is the largest at which S bits hold both MARGIN times the state's ca
 rms(u) / sqrt(1 - |a|**2), the state's deviation under white input of u's strength. The least e is
 the layer's drive_shift; a state's gain is at most 7, so fast states may have bits to spare.
 
-Mix. w[k] = mix[k] * s[k] is what one unit of a state adds to the sum. A neuron's coefficients are
-integers of weight_bits times one scale of the neuron (a trained grid is kept exactly, see
-mapping/scales.py); feed-throughs (poles of 0) are a trained grid of the layer, or keep weight_bits
-significant bits each. These numbers are stored in words of up to 18 bits with one unit U for the
-layer. U is so small that what the words round off is 6 * GUARD dB below what weight_bits rounded
-off of the weakest neuron that can still be seen among the emitted values. It is a power of two
-times the payload, so that what goes round the layer (a residual path) meets it on one grid.
+Mix. Integers with the unit U, mapping/coefficients.py.
 
 The sum counts in U * 2**mix_shift, the finest at which MEMBRANE bits hold MARGIN times the
 membrane. So do the products of a gate.
@@ -30,24 +24,33 @@ import numpy as np
 from hdl.params.errors import UserError
 from hdl.params.ssm.diagonal import GAIN_BITS, Diagonal
 from hdl.params.ssm.gate import Gate
+from mapping.coefficients import integer_words, mantissas
 from mapping.formats import MARGIN, bits_needed, nearest, spread
 from mapping.graph import Layer, StateSpace
-from mapping.ranges import LayerRange
+from mapping.ranges import LayerRange, StateRange
 from mapping.report import StateReport
-from mapping.scales import Flat, integer_range, integers, scales
-from mapping.settings import Quantisation, Width, weight_width
+from mapping.settings import Quantisation, Width
 
-__all__ = ["Decided", "decide_gate", "decide_states", "pole_integers"]
+__all__ = ["Decided", "Entering", "decide_gate", "decide_states", "pole_integers"]
 
+#: Bits of a membrane beneath the last place of values.
 GUARD = 4
 #: Bits of a membrane of these layers, where settings leave it open.
 MEMBRANE = 16
-MOST_WORD = 18
-#: A coefficient beneath this share of the layer's largest is what is left of a 0.
-NOTHING = 2.0**-44
 LEAST_POLE, MOST_POLE = 8, 17
 MOST_SHIFT = 31
 MOST_GAIN = (1 << GAIN_BITS) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Entering:
+    """What a source sends into dendrites: payload, the real value of a unit of each neuron's value
+    [size]; bits, the width of values; held, whether they come as changes.
+    """
+
+    payload: np.ndarray
+    bits: int
+    held: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,15 +82,17 @@ def pole_integers(poles: np.ndarray, bits: int) -> np.ndarray:
     return whole.astype(np.int64)
 
 
-def _pole_bits(layer: Layer, poles: np.ndarray, settings: Quantisation, notes: list) -> int:
-    wanted = settings.choice("pole_bits", (layer.name,))
+def _pole_bits(
+    names: tuple[str, ...], poles: np.ndarray, settings: Quantisation, notes: list[dict[str, str]]
+) -> int:
+    wanted = settings.choice("pole_bits", names)
     if wanted is not None:
         return int(wanted)
     need = int(np.ceil(-np.log2(1 - np.abs(poles).max()))) + 4
     if need > MOST_POLE:
         notes.append(
             {
-                "node": layer.name,
+                "node": names[0],
                 "change": f"poles have {MOST_POLE} fraction bits where the slowest asks for {need}",
                 "effect": "its time constant is not exact; a larger step makes poles faster",
             }
@@ -96,17 +101,12 @@ def _pole_bits(layer: Layer, poles: np.ndarray, settings: Quantisation, notes: l
 
 
 def _state_units(
-    layer: Layer, poles: np.ndarray, payload: np.ndarray, r: LayerRange, bits: int, fraction: int,
-    common: bool, notes: list,
+    name: str, poles: np.ndarray, payload: np.ndarray, seen: StateRange, bits: int, fraction: int,
+    common: bool, notes: list[dict[str, str]],
 ) -> tuple[int, np.ndarray, np.ndarray]:  # fmt: skip
     """(drive_shift, gain [states], s [states]); payload [states]."""
-    seen = r.states
-    assert seen is not None
-    u = seen.input_rms
-    if len(u) != len(payload):
-        u = np.hypot(u[0::2], u[1::2]) if len(u) > len(payload) else np.repeat(
-            u, len(payload) // len(u))  # fmt: skip
-    need = np.maximum(MARGIN * seen.peak.max(1), u / np.sqrt(1 - np.abs(poles) ** 2))
+    deviation = seen.input_rms / np.sqrt(1 - np.abs(poles) ** 2)
+    need = np.maximum(MARGIN * seen.peak.max(1), deviation)
     alive = need > 0
     top = (1 << (bits - 1)) - 1
     with np.errstate(divide="ignore"):
@@ -119,7 +119,7 @@ def _state_units(
     if shift.min() < 0:
         notes.append(
             {
-                "node": layer.name,
+                "node": name,
                 "change": f"states need {-shift.min()} more bits than the {bits} they have",
                 "effect": "they saturate; allow more state_bits or more pole_bits",
             }
@@ -128,80 +128,36 @@ def _state_units(
     return drive, gain, payload * 2.0 ** (fraction - drive - gain)
 
 
-def _mantissas(mix: np.ndarray, poles: np.ndarray, width: Width) -> np.ndarray:
-    """The real coefficients that weight_bits keep; mix [size, order, parts]."""
-    bits = max(weight_width(width)[0], 2)
-    low, high = integer_range(bits, weight_width(width)[1])
-
-    def rounded(value: np.ndarray, group: np.ndarray, groups: int) -> tuple[np.ndarray, bool]:
-        keep = np.abs(value) > NOTHING * np.abs(value).max(initial=0.0)
-        n = int(keep.sum())
-        flat = Flat(
-            value[keep], group[keep], groups, np.full(n, float(low)), np.full(n, float(high))
-        )
-        scale, exact = scales(flat)
-        found = np.zeros(len(value))
-        found[keep] = integers(flat, scale) * scale[flat.group]
-        return found, bool(exact[np.unique(flat.group)].all())
-
-    result = np.zeros(mix.shape)
-    feed = np.broadcast_to((poles == 0)[..., None], mix.shape)
-    neuron = np.broadcast_to(np.arange(len(mix))[:, None, None], mix.shape)
-    result[~feed], _ = rounded(mix[~feed], neuron[~feed], len(mix))
-    through = mix[feed]
-    grid, exact = rounded(through, np.zeros(len(through), int), 1)
-    if not exact:
-        size = np.abs(through)
-        unit = 2.0 ** np.ceil(np.log2(np.where(size > 0, size, 1) / (high + 0.5)))
-        grid = nearest(through / unit) * unit
-    result[feed] = grid
-    return result
-
-
-def _words(
-    w: np.ndarray, width: Width, payload_bits: int, payload: float
-) -> tuple[np.ndarray, float]:
-    """(words of w [size, order, parts], their unit U, a power of two times payload)."""
-    most = float(np.abs(w).max(initial=0.0))
-    if not most:
-        return np.zeros(w.shape, np.int64), 1.0
-    count = np.maximum((w != 0).sum((1, 2)), 1)
-    mean = np.sqrt((w**2).sum((1, 2)) / count)
-    weakest = np.maximum(mean, mean.max() * 2.0 ** -(payload_bits + 2))[mean > 0].min()
-    bits = max(weight_width(width)[0], 2)
-    finest = np.ceil(np.log2(most / ((1 << (MOST_WORD - 1)) - 1) / payload))
-    wanted = np.floor(np.log2(weakest * np.sqrt(12) * 2.0 ** -(bits + GUARD) / payload))
-    unit = payload * 2.0 ** max(wanted, finest)
-    return nearest(w / unit).astype(np.int64), unit
-
-
 def decide_states(
-    layer: Layer, payload: np.ndarray, value_bits: int, held: bool, r: LayerRange, common: bool,
-    width: Width, seed: int, settings: Quantisation, notes: list[dict[str, str]],
+    layer: Layer, source: Entering, r: LayerRange, common: bool, width: Width, seed: int,
+    names: tuple[str, ...], settings: Quantisation, notes: list[dict[str, str]],
 ) -> Decided:  # fmt: skip
     """A StateSpace layer in integers.
 
-    payload : real value of a unit of each neuron's input [size], equal within pairs. held : the
-    input comes as changes. common : all neurons' sums need one unit. width : of the coefficients.
+    source : its payload is equal within the pairs of complex states. common : all neurons' sums
+    need one unit. width : of the coefficients. seed : added to the settings' seed. names : what
+    settings may call the layer.
     """
+    seen = r.states
+    assert seen is not None
     space = layer.dendrites
     assert isinstance(space, StateSpace)
     mixed, real = space.mix is not None, space.real
     poles = np.asarray(space.poles, complex)
     order = poles.shape[1] if mixed else 1
-    bits = int(settings.choice("state_bits", (layer.name,)))
+    bits = int(settings.choice("state_bits", names))
     limit = settings.membrane_bits or 32
     if not mixed and limit < bits:
         raise UserError(
             f"{layer.name}: its states leave as neurons, so membrane_bits ({limit}) must be at "
             f"least state_bits ({bits}); change one of the settings"
         )
-    fraction = _pole_bits(layer, poles, settings, notes)
+    fraction = _pole_bits(names, poles, settings, notes)
     whole = pole_integers(poles, fraction)
     flat = poles.reshape(-1)
-    of_state = np.repeat(payload, order) if mixed else payload[:: 1 if real else 2]
+    of_state = np.repeat(source.payload, order) if mixed else source.payload[:: 1 if real else 2]
     drive, gain, unit = _state_units(
-        layer, flat, of_state, r, bits, fraction, common and not mixed, notes
+        layer.name, flat, of_state, seen, bits, fraction, common and not mixed, notes
     )
     parts = 1 if real else 2
     arrays = {"pole": whole.reshape(-1, 2)[:, :parts].copy(), "gain": gain.astype(np.int64)}
@@ -212,10 +168,12 @@ def decide_states(
         assert space.mix is not None
         given = np.stack([space.mix.real, space.mix.imag], -1)[..., :parts]
         s = unit.reshape(poles.shape)[..., None]
-        kept = _mantissas(given, poles, width) * s
-        words, one = _words(kept, width, settings.payload_bits, float(np.max(payload)))
+        wanted = mantissas(given, poles, width) * s
+        words, one = integer_words(
+            wanted, width, settings.payload_bits, float(source.payload.max())
+        )
         reach = float(max(np.abs(bound).max() for bound in spread(layer, *r.membrane)))
-        finest = reach * 2.0 ** (1 - (settings.membrane_bits or max(MEMBRANE, value_bits + GUARD)))
+        finest = reach * 2.0 ** (1 - (settings.membrane_bits or max(MEMBRANE, source.bits + GUARD)))
         if not words.any():
             one = finest or 1.0
         mix_shift = int(np.clip(np.ceil(np.log2(max(finest, one) / one) - 1e-9), 0, MOST_SHIFT))
@@ -227,11 +185,10 @@ def decide_states(
         sqnr = float(10 * np.log10((given**2).sum() / error)) if error > 0 else None
         mix = kept[..., 0] + (1j * kept[..., 1] if parts == 2 else 0j)
     dendrites = Diagonal(
-        order=order, mixed=mixed, real=real, held=held, state_bits=bits, pole_bits=fraction,
-        mix_bits=mix_bits, drive_shift=drive, mix_shift=mix_shift, value_bits=value_bits,
+        order=order, mixed=mixed, real=real, held=source.held, state_bits=bits, pole_bits=fraction,
+        mix_bits=mix_bits, drive_shift=drive, mix_shift=mix_shift, value_bits=source.bits,
         stochastic=settings.rounding == "stochastic", seed=(settings.state_seed + seed) % (1 << 32),
     )  # fmt: skip
-    peak = r.states.peak.max(1) if r.states else np.zeros(1)
     report = StateReport(
         states=flat.size,
         real=real,
@@ -242,20 +199,20 @@ def decide_states(
         pole_error=float(np.abs(stored - poles).max()),
         least_unit=float(unit.min()),
         largest_unit=float(unit.max()),
-        fullest=float((peak / (unit * 2.0 ** (bits - 1))).max()),
+        fullest=float((seen.peak.max(1) / (unit * 2.0 ** (bits - 1))).max()),
         mix_sqnr_db=sqnr,
     )
     return Decided(dendrites, total, arrays, StateSpace(poles=stored, mix=mix), report)
 
 
 def decide_gate(
-    layer: Layer, left: np.ndarray, right: np.ndarray, value_bits: int, held: bool, r: LayerRange,
-    settings: Quantisation,
-) -> Decided:  # fmt: skip
-    """A gate in integers; left, right: real value of a unit of its inputs [size]."""
-    one = left * right
+    layer: Layer, left: Entering, right: Entering, r: LayerRange, settings: Quantisation
+) -> Decided:
+    """A gate in integers."""
+    one, bits = left.payload * right.payload, max(left.bits, right.bits)
     low, high = spread(layer, *r.membrane)
-    top = 2.0 ** ((settings.membrane_bits or max(MEMBRANE, value_bits + GUARD)) - 1)
+    top = 2.0 ** ((settings.membrane_bits or max(MEMBRANE, bits + GUARD)) - 1)
     ratio = float((np.maximum(-low, high) / one).max()) / top
     shift = int(np.clip(np.ceil(np.log2(ratio) - 1e-9), 0, MOST_SHIFT)) if ratio > 0 else 0
-    return Decided(Gate(shift=shift, value_bits=value_bits, held=held), one * 2.0**shift, {})
+    gate = Gate(shift=shift, value_bits=bits, held=left.held and right.held)
+    return Decided(gate, one * 2.0**shift, {})

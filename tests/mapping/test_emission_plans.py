@@ -204,3 +204,11 @@ def test_an_output_with_an_activation_sends_values():
                           Quantisation(delta=0))  # fmt: skip
     assert emits(program)["h"] == Emit.TABLE
     assert [n["effect"] for n in program.notes if "changes" in n["change"]] == ["it is an output"]
+
+
+def test_settings_name_layers_by_what_feeds_them_too():
+    data, names = spikes(4, 20, 3), {"enc_x": 0.2, "*": 0}
+    program, _ = quantise(residual(), data, Quantisation(delta=names, state_bits={"enc_x": 9}))
+    assert program.population("x").fields["threshold"].min() > 0
+    assert not program.population("enc").fields["threshold"].any()
+    assert program.population("x").dendrites.state_bits == 9

@@ -17,7 +17,7 @@ from mapping.state_space import pole_integers
 from mapping.storage import digest, load, save
 from mapping.validate import problems
 from sim.golden.network import Golden
-from tests.mapping.models import model, synapses
+from tests.mapping.models import model, neurons, spikes, synapses
 from tests.mapping.plain_program import Plain
 from tests.mapping.state_layers import gate, identity, linear, random_poles, s4d_lin, ssm
 from tests.mapping.test_quantise import events_of
@@ -350,3 +350,48 @@ def test_wrong_settings_by_their_message(values, message):
     with pytest.raises(UserError) as caught:
         quantise(alone([0.5 + 0.1j]), np.ones((1, 4, 2)), Quantisation(**values))
     assert message in str(caught.value)
+
+
+def test_spikes_may_drive_states():
+    rng = np.random.default_rng(4)
+    graph = model(
+        3,
+        [neurons("s", 5, 1), ssm("x", 2, random_poles(rng, (5, 2)), np.ones((5, 2))),
+         linear("o", 2, 3)],
+        [synapses("in", "s", rng.normal(size=(5, 3))), identity("s", "x", 5),
+         synapses("x", "o", rng.normal(size=(2, 5)))],
+        ["o"],
+    )  # fmt: skip
+    data = spikes(6, 40, 3)
+    program, _ = quantise(graph, data, Quantisation(payload_bits=12, weight_bits=12, pole_bits=17))
+    assert not problems(program)
+    assert program.population("x").dendrites.value_bits == 2
+    golden = Golden(program).run(data.astype(np.int64), record_state=True)
+    values = golden.state["x"].membrane * program.population("x").membrane_scale
+    assert sqnr(simulate(graph, data).layers["x"], values) > 55
+
+
+def test_states_that_never_move_have_formats():
+    graph = alone([[0.5, 0.99], [0.2, 0.0]], [[1, 1j], [0, 0]])
+    program, reports = quantise(graph, np.zeros((1, 4, 2)), Quantisation(graded=True))
+    assert not problems(program)
+    assert reports[0].states.fullest == 0
+    quantise(graph, np.zeros((2, 4, 2)), lengths=np.zeros(2, int))
+
+
+def test_a_residual_path_meets_its_states_on_one_grid():
+    """The units of states' sums are powers of two times the payload that goes round them."""
+    rng = np.random.default_rng(6)
+    poles = random_poles(rng, (8, 3))
+    graph = model(
+        3,
+        [linear("enc", 8, 1), ssm("x", 2, poles, rng.normal(size=(8, 3)), activation="relu"),
+         linear("o", 8, 3)],
+        [synapses("in", "enc", rng.normal(size=(8, 3))), identity("enc", "x", 8),
+         synapses("x", "o", np.eye(8)), synapses("enc", "o", np.eye(8))],
+        ["o"],
+    )  # fmt: skip
+    program, reports = quantise(graph, on_grid(rng, (4, 30, 3)), Quantisation(weight_bits=4))
+    assert [w.exact for w in reports[2].weights] == [True, True]
+    ratio = program.population("x").payload_scale / program.population("enc").payload_scale
+    assert np.log2(ratio) % 1 == 0

@@ -122,7 +122,8 @@ def test_ranges_see_states_inputs_and_values(mixed):
     x = x.reshape(70, 12, -1)[live]
     assert found.states.peak == pytest.approx(np.abs(np.stack([x.real, x.imag], -1)).max(0))
     assert found.states.rms == pytest.approx(np.sqrt((np.abs(x) ** 2).mean(0)))
-    assert found.states.input_rms == pytest.approx(np.sqrt((u[live] ** 2).mean(0)))
+    wanted = np.broadcast_to(np.sqrt((np.abs(into[live]) ** 2).mean(0)), a.shape).reshape(-1)
+    assert found.states.input_rms == pytest.approx(wanted)
     out = simulate(graph, [s[:n] for s, n in zip(data, lengths, strict=True)]).outputs
     assert found.value[1] == pytest.approx(out.max((0, 1)))
     assert not found.value[0].any()
