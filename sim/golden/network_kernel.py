@@ -93,9 +93,9 @@ def valued(v, shift, emit, payload_bits, table, table_bits):  # type: ignore[no-
 
 
 @njit(cache=True, nogil=True)
-def record(inner, trace, s, t):  # type: ignore[no-untyped-def]
-    """Write what sample s remembers after step t into its trace."""
-    trace.kept[s, t], trace.x[s, t] = inner.kept[s], inner.x[s]
+def record(inner, x, trace, s, t):  # type: ignore[no-untyped-def]
+    """Write what sample s remembers after step t, states x, into its trace."""
+    trace.kept[s, t], trace.x[s, t] = inner.kept[s], x
     trace.draws[s, t], trace.sent[s, t] = inner.draws[s], inner.sent[s]
 
 
@@ -128,7 +128,7 @@ def run_samples(  # type: ignore[no-untyped-def]
     acc = np.zeros(neurons, np.int64)  # each update leaves 0, here and in the next three
     partial = np.zeros(sizes[0], np.int64)
     bits = np.zeros(sizes[1], np.uint8)
-    half_of, work = recurrences.half.copy(), np.zeros_like(recurrences.half)
+    layers, rows = recurrences.layers, recurrences.rows.copy()
     generators, noises = np.empty_like(states), np.empty_like(plan.states)
     synapses = (row_ptr, segments, feeds, targets, weights)
     any_late = row_ptr[2 * sources] > row_ptr[sources]
@@ -143,7 +143,8 @@ def run_samples(  # type: ignore[no-untyped-def]
     sent_value = np.zeros((2, neurons), np.int64)
     for s in range(first, end):
         membrane, current, last = membranes[s], currents[s], inner.sent[s]
-        kept, x_states, draws = inner.kept[s], inner.x[s], inner.draws[s]
+        kept, draws = inner.kept[s], inner.draws[s]
+        rows[:2] = inner.x[s]
         special = (bounds, kinds, table, partial, bits, kept)
         generators[:], noises[:] = states, plan.states
         sent = 0
@@ -189,10 +190,10 @@ def run_samples(  # type: ignore[no-untyped-def]
                     counts[s, p, 3] += read[0]
                     counts[s, p, 4] += read[1]
                 elif kinds[p, 0] == STATES:
+                    size = bounds[p + 1] - bounds[p]
                     counts[s, p, 5] += advance(
-                        acc[bounds[p] : bounds[p + 1]], kinds[p], kept, recurrences, half_of,
-                        x_states, draws, work,
-                    )  # fmt: skip
+                        acc, bounds[p], size, kinds[p], kept, layers, rows, draws
+                    )
                 elif kinds[p, 0] == GATE:
                     multiply(acc[bounds[p] : bounds[p + 1]], kinds[p], kept)
                 spiked, clamped, current_clamped = 0, 0, 0
@@ -259,5 +260,6 @@ def run_samples(  # type: ignore[no-untyped-def]
             if membrane_trace.shape[0]:
                 membrane_trace[s, t] = membrane
                 current_trace[s, t] = current
-                record(inner, trace, s, t)
+                record(inner, rows[:2], trace, s, t)
+        inner.x[s] = rows[:2]
         operations[s] = done

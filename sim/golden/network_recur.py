@@ -10,7 +10,21 @@ import numpy as np
 from numba import njit
 
 from hdl.params.sc.lfsr import TAPS
-from sim.golden.network_states import MIXED, PAIRS
+from sim.golden.network_states import (
+    AI,
+    AR,
+    CI,
+    CR,
+    HALF_IM,
+    HALF_RE,
+    IM,
+    MIXED,
+    PAIRS,
+    RE,
+    SCALE,
+    P,
+    Q,
+)  # fmt: skip
 
 __all__ = ["advance", "multiply"]
 
@@ -21,13 +35,14 @@ _STEPS, _LOW, _WORD = np.uint64(16), np.uint64(0xFFFF), np.uint64(0xFFFFFFFF)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def draw(draws, half_re, half_im, pole_bits):  # type: ignore[no-untyped-def]
+def draw(rows, draws, begin, count, pole_bits):  # type: ignore[no-untyped-def]
     """What rounds each state in this step, from its generator, which advances."""
     top = 2.0**pole_bits
-    for k in range(len(draws)):
+    for i in range(count):
+        k = begin + np.uint64(i)
         w = draws[k]
-        half_re[k] = np.floor(np.float64(w & _LOW) * top * 2.0**-16)
-        half_im[k] = np.floor(np.float64(w >> _STEPS) * top * 2.0**-16)
+        rows[HALF_RE, k] = np.floor(np.float64(w & _LOW) * top * 2.0**-16)
+        rows[HALF_IM, k] = np.floor(np.float64(w >> _STEPS) * top * 2.0**-16)
         for _ in range(2):
             new = (w >> _SHIFT_0) ^ (w >> _SHIFT_1) ^ (w >> _SHIFT_2) ^ (w >> _SHIFT_3)
             w = ((w << _STEPS) | (new & _LOW)) & _WORD
@@ -35,78 +50,73 @@ def draw(draws, half_re, half_im, pole_bits):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def recur(re, im, ar, ai, scale, half_re, half_im, p, q, limit, unit, least):  # type: ignore[no-untyped-def]
-    """One step of all states of a population, in place; how many of their parts were clipped."""
+def recur(rows, begin, count, limit, unit, least):  # type: ignore[no-untyped-def]
+    """One step of `count` states, with their weighted real parts; how many parts were clipped."""
     most, clipped = -least - 1, 0
-    for k in range(len(re)):
-        a, b = re[k], im[k]
-        drive = min(max(p[k] * scale[k], -limit), limit) + half_re[k]
-        wide = np.floor((ar[k] * a - ai[k] * b + drive) * unit)
-        new = min(max(wide, least), most)
-        clipped += new != wide
-        re[k] = new
-        drive = min(max(q[k] * scale[k], -limit), limit) + half_im[k]
-        wide = np.floor((ar[k] * b + ai[k] * a + drive) * unit)
-        new = min(max(wide, least), most)
-        clipped += new != wide
-        im[k] = new
+    for i in range(count):
+        k = begin + np.uint64(i)
+        a, b, ar, ai = rows[RE, k], rows[IM, k], rows[AR, k], rows[AI, k]
+        drive = min(max(rows[P, k] * rows[SCALE, k], -limit), limit) + rows[HALF_RE, k]
+        wide = np.floor((ar * a - ai * b + drive) * unit)
+        re = min(max(wide, least), most)
+        clipped += re != wide
+        drive = min(max(rows[Q, k] * rows[SCALE, k], -limit), limit) + rows[HALF_IM, k]
+        wide = np.floor((ar * b + ai * a + drive) * unit)
+        im = min(max(wide, least), most)
+        clipped += im != wide
+        rows[RE, k], rows[IM, k] = re, im
+        rows[P, k] = rows[CR, k] * re - rows[CI, k] * im
     return clipped
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def mix(acc, order, re, im, cr, ci, y, shift):  # type: ignore[no-untyped-def]
-    """Weighted sums of each neuron's states."""
-    half = (np.int64(1) << shift) >> 1
-    for k in range(len(re)):
-        y[k] = cr[k] * re[k] - ci[k] * im[k]
-    for n in range(len(acc)):
-        total = half
-        for k in range(n * order, (n + 1) * order):
-            total += np.int64(y[k])
-        acc[n] = total >> shift
+def advance(acc, first, size, kind, kept, layers, rows, draws):  # type: ignore[no-untyped-def]
+    """One step of a Diagonal population; how many parts of its states were clipped.
 
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def advance(acc, kind, kept, recurrences, half, x, draws, work):  # type: ignore[no-untyped-def]
-    """One step of a Diagonal population: its input sums `acc`; how many parts were clipped.
-
+    acc : gets the input sums of its neurons `first`..`first`+size-1.
     kind : its row of `sim/golden/network_dendrites.py`.
-    half, x, work : float64 [2, states] of all populations: what rounds, the states, room to work.
+    layers, rows : of `Recurrences`. One array, and unsigned indices: what the loops index stays in
+        order, so that they vectorise, and nothing else is passed on each call.
     draws : uint64 [states], generators.
     """
-    size, begin, order, mode = len(acc), kind[2], kind[3], kind[4]
-    layer = recurrences.layers[kind[5]]
-    end = begin + (size // 2 if mode == PAIRS else size * order)
-    u = kept[kind[1] : kind[1] + size]
-    re, im = x[0, begin:end], x[1, begin:end]
-    p, q = work[0, begin:end], work[1, begin:end]
-    half_re, half_im = half[0, begin:end], half[1, begin:end]
-    if mode == PAIRS:
-        for k in range(len(p)):
-            p[k], q[k] = u[2 * k], u[2 * k + 1]
-    elif order == 1:
-        for k in range(len(p)):
-            p[k] = u[k]
+    order, way, layer = kind[3], kind[4], kind[5]
+    one, begin, source = np.uint64(1), np.uint64(kind[2]), np.uint64(kind[1])
+    count = size // 2 if way == PAIRS else size * order
+    k, n = begin, source
+    if way == PAIRS:
+        for _ in range(count):
+            rows[P, k], rows[Q, k] = kept[n], kept[n + one]
+            k, n = k + one, n + one + one
     else:
-        for n in range(size):
-            p[n * order : (n + 1) * order] = u[n]
+        for _ in range(size):
+            value = np.float64(kept[n])
+            for _ in range(order):
+                rows[P, k] = value
+                k += one
+            n += one
     if kind[7]:
-        draw(draws[begin:end], half_re, half_im, layer[3])
-    clipped = recur(
-        re, im, recurrences.ar[begin:end], recurrences.ai[begin:end], recurrences.scale[begin:end],
-        half_re, half_im, p, q, layer[0], layer[1], layer[2],
-    )  # fmt: skip
-    if mode == MIXED:
-        cr, ci = recurrences.cr[begin:end], recurrences.ci[begin:end]
-        mix(acc, order, re, im, cr, ci, p, np.int64(layer[4]))
-    elif mode == PAIRS:
-        for k in range(len(re)):
-            acc[2 * k], acc[2 * k + 1] = np.int64(re[k]), np.int64(im[k])
+        draw(rows, draws, begin, count, layers[layer, 3])
+    clipped = recur(rows, begin, count, layers[layer, 0], layers[layer, 1], layers[layer, 2])
+    k = begin
+    if way == MIXED:
+        shift = np.int64(layers[layer, 4])
+        for n in range(first, first + size):
+            total = (np.int64(1) << shift) >> 1
+            for _ in range(order):
+                total += np.int64(rows[P, k])
+                k += one
+            acc[n] = total >> shift
+    elif way == PAIRS:
+        for i in range(count):
+            k = begin + np.uint64(i)
+            acc[first + 2 * i] = np.int64(rows[RE, k])
+            acc[first + 2 * i + 1] = np.int64(rows[IM, k])
     else:
-        for k in range(len(re)):
-            acc[k] = np.int64(re[k])
+        for i in range(count):
+            acc[first + i] = np.int64(rows[RE, begin + np.uint64(i)])
     if not kind[6]:
-        u[:] = 0
+        for i in range(size):
+            kept[source + np.uint64(i)] = 0
     return clipped
 
 

@@ -21,24 +21,22 @@ __all__ = ["MIXED", "PAIRS", "SINGLE", "Recurrences", "build_recurrences", "chec
 MIXED, PAIRS, SINGLE = range(3)
 
 
+#: Rows of numbers of all states: their parts, pole, mix, 2**e, what rounds, and room to work.
+RE, IM, AR, AI, CR, CI, SCALE, HALF_RE, HALF_IM, P, Q = range(11)
+
+
 class Recurrences(NamedTuple):
     """All Diagonal populations for compiled code: their states one behind the other.
 
     Members
     -------
     layers : float64 [populations, 5]: clip of the input, 2**-F, least state, F, mix_shift.
-    ar, ai, cr, ci, scale : float64 [states]; scale is 2**e. 0 where a population has none.
-    half : float64 [2, states], what rounds; without draws.
+    rows : float64 [11, states], whole numbers; the parts 0, what rounds that without draws.
     seeds : uint64 [states], generators after a clear; 0 without draws.
     """
 
     layers: np.ndarray
-    ar: np.ndarray
-    ai: np.ndarray
-    cr: np.ndarray
-    ci: np.ndarray
-    scale: np.ndarray
-    half: np.ndarray
+    rows: np.ndarray
     seeds: np.ndarray
 
 
@@ -65,28 +63,21 @@ def check_states(p: Population) -> None:
 
 def build_recurrences(program: Program) -> Recurrences:
     """All Diagonal populations of a Program, in its order."""
-    layers = [np.zeros((0, 5))]
-    columns: list[list[np.ndarray]] = [[np.zeros(0)] for _ in range(7)]
+    layers, rows = [np.zeros((0, 5))], [np.zeros((11, 0))]
     seeds = [np.zeros(0, np.uint64)]
     for p in program.populations:
         d = p.dendrites
         if not isinstance(d, Diagonal):
             continue
-        states, f = d.states(p.size), d.pole_bits
-        limit, least = 2.0 ** (f + d.state_bits + 1), -(2.0 ** (d.state_bits - 1))
-        layers.append(np.array([[limit, 2.0**-f, least, f, d.mix_shift]]))
-        both = np.zeros((2, states, 2))
-        for row, name in zip(both, ("pole", "mix"), strict=True):
-            if name in p.arrays:
-                row[:, : d.parts] = p.arrays[name]
-        half = np.full(states, 0.0 if d.stochastic else 2.0 ** (f - 1))
-        scale = np.exp2(d.drive_shift + p.arrays["gain"])
-        made = *both.transpose(0, 2, 1).reshape(4, states), scale, half, half
-        for column, array in zip(columns, made, strict=True):
-            column.append(array)
-        draws = [seed_of(d.seed, k, 32) if d.stochastic else 0 for k in range(states)]
+        limit, least = 2.0 ** (d.pole_bits + d.state_bits + 1), -(2.0 ** (d.state_bits - 1))
+        layers.append(np.array([[limit, 2.0**-d.pole_bits, least, d.pole_bits, d.mix_shift]]))
+        made = np.zeros((11, d.states(p.size)))
+        made[AR : AR + d.parts] = p.arrays["pole"].T
+        if d.mixed:
+            made[CR : CR + d.parts] = p.arrays["mix"].T
+        made[SCALE] = np.exp2(d.drive_shift + p.arrays["gain"])
+        made[[HALF_RE, HALF_IM]] = 2.0 ** (d.pole_bits - 1)
+        rows.append(made)
+        draws = [seed_of(d.seed, k, 32) if d.stochastic else 0 for k in range(made.shape[1])]
         seeds.append(np.array(draws, np.uint64))
-    ar, ai, cr, ci, scale, *half_parts = (np.concatenate(column) for column in columns)
-    return Recurrences(
-        np.concatenate(layers), ar, ai, cr, ci, scale, np.stack(half_parts), np.concatenate(seeds)
-    )
+    return Recurrences(np.concatenate(layers), np.concatenate(rows, 1), np.concatenate(seeds))
