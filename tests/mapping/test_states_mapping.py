@@ -320,10 +320,11 @@ def test_lanes_are_clipped_to_the_order():
 
 def test_every_state_has_an_address():
     """More states than anything else in the core."""
-    program = s4d_program(1, order=1000, width=40, layers=1, changes=True)
+    program = s4d_program(1, order=1024, width=32, layers=1, changes=True)
     mapped = map_program(program, Target())
     ((core, _, _),) = cores_of(mapped, "ssm0")
-    assert core.state_items == 40 + 40 * 1000 + 40
+    assert core.items[Memory.SYNAPSE][0] == 1 << 15
+    assert core.state_items == 32 + (1 << 15) + 32
     assert (core.state_items - 1).bit_length() <= mapped.mesh.flit.chunk_bits - 3
     assert mapped.mesh.flit.config_bits == 19
 
