@@ -8,7 +8,7 @@ from hdl.params.host import ReplyOp
 from hdl.params.neuron import Emit
 from mapping.mapped import Mapped
 from sim.protocol import output_levels, replies
-from sim.states import States, probe_runs, state_replies
+from sim.states import States, state_runs
 from sim.words import event_body, flit_words, split_marks, u64
 
 __all__ = ["canonical", "expected"]
@@ -49,12 +49,11 @@ def expected(
     turns = [sample * each + tick + clear + 1, np.arange(samples * each)]
     words = [flits, np.full(samples * each, ReplyOp.MARK << mapped.host.body_bits, np.uint64)]
     if probes is not None:
-        runs = probe_runs(mapped)
-        for k, (tile, _, items) in enumerate(runs):
-            states = state_replies(mapped, tile, probes, samples)[:, items].reshape(samples, -1)
+        runs = list(state_runs(mapped, probes, samples))
+        for k, (_, _, chunks) in enumerate(runs):
             turn = (np.arange(samples) + 1) * each - len(runs) + k
-            words.append(flit_words(mapped, states.reshape(-1), 1, 1, kind=1))
-            turns.append(np.repeat(turn, states.shape[1]))
+            words.append(flit_words(mapped, chunks.reshape(-1), 1, 1, kind=1))
+            turns.append(np.repeat(turn, chunks[0].size))
     turn, word = np.concatenate(turns), np.concatenate(words)
     mark = (word >> u64(mapped.host.body_bits)) == ReplyOp.MARK
     return canonical(mapped, word[np.lexsort((mark, turn))])

@@ -9,6 +9,7 @@ states], "held" [samples, size] (of a gate [samples, size, 2]). Items travel in 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ from sim.words import config_words, cores, select, signed, step_words, u64
 __all__ = [
     "Field", "Key", "States", "checked_start", "chosen_states", "empty_states", "fields", "keys",
     "owner", "probe_runs", "probe_words", "read_states", "start_words", "state_bits",
-    "state_chunks", "state_replies", "state_words",
+    "state_chunks", "state_replies", "state_runs", "state_words",
 ]  # fmt: skip
 
 #: Bits of a generator (hdl/params/ssm/diagonal.py).
@@ -182,6 +183,17 @@ def state_replies(mapped: Mapped, tile: int, states: States, samples: int) -> np
     return parts
 
 
+def state_runs(
+    mapped: Mapped, states: States, samples: int
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """(tile, items, their chunks) of each run of items."""
+    tiles: dict[int, np.ndarray] = {}
+    for tile, _, items in probe_runs(mapped):
+        if tile not in tiles:
+            tiles[tile] = state_replies(mapped, tile, states, samples)
+        yield tile, items, tiles[tile][:, items]
+
+
 def read_states(mapped: Mapped, parts: dict[int, np.ndarray], samples: int) -> States:
     """All states, from the chunks of all items of each tile."""
     chunk = mapped.mesh.flit.chunk_bits
@@ -231,12 +243,8 @@ def chosen_states(states: States, samples: np.ndarray) -> States:
 def start_words(mapped: Mapped, start: States, samples: int) -> np.ndarray:
     """Words [samples, words] that write all states, of a fabric at rest."""
     parts = [np.zeros((samples, 0), np.uint64)]
-    states: dict[int, np.ndarray] = {}
-    for tile, _, items in probe_runs(mapped):
-        if tile not in states:
-            states[tile] = state_replies(mapped, tile, start, samples)
-        bodies = states[tile][:, items] << u64(2)
-        bodies |= u64(ConfigOp.SHIFT)
+    for tile, items, chunks in state_runs(mapped, start, samples):
+        bodies = chunks << u64(2) | u64(ConfigOp.SHIFT)
         bodies[:, :, -1] += u64(ConfigOp.COMMIT - ConfigOp.SHIFT)
         first = np.full((samples, 1), select(Memory.STATE, int(items[0])), np.uint64)
         parts.append(config_words(mapped, tile, np.hstack([first, bodies.reshape(samples, -1)])))

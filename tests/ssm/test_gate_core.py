@@ -132,14 +132,16 @@ def test_core_follows_the_equations(name):
         await stream_get(ctx, dut.o, None, seed=seed, stall=stall, into=got)
 
     async def states(ctx, number):
-        """Those held are read, then others written."""
+        """Those held are read, then others written; the neurons' own stay."""
         for k, item in enumerate(bench.items()):
             assert await probed(ctx, dut, p.slots + k) == item, (number, k, seed)
+        own = [await probed(ctx, dut, n) for n in range(p.slots)]
         for n in draw.sample(range(p.slots), draw.randint(0, min(p.slots, 5))):
             if bench.case.gate.held:
                 bench.values[n] = [draw.randrange(-bench.top, bench.top) for _ in range(2)]
                 await write(ctx, Memory.STATE, p.slots + n, bench.items()[n])
         await ctx.tick().repeat(4)
+        assert own == [await probed(ctx, dut, n) for n in range(p.slots)], (number, seed)
 
     async def main(ctx):
         if seed % 2:

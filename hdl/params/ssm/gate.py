@@ -75,7 +75,7 @@ class GateParams(DendritesParams):
         return 2 * self.gate.value_bits if self.gate.held else 0
 
     def update_cycles(self, slots: int) -> int:
-        return 3 * slots + 16
+        return slots + 16
 
     def check(self, core: CoreParams) -> None:
         if core.acc_bits < self.gate.acc_bits:
