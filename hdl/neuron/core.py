@@ -160,7 +160,7 @@ class NeuronCore(wiring.Component):
         ]
 
         m.d.comb += [
-            emitter.i_word.eq(address),
+            emitter.i_word.eq(word),
             emitter.i_range.eq(current),
             emitter.states.eq(states),
             emitter.records.eq(records),
@@ -226,6 +226,7 @@ class NeuronCore(wiring.Component):
         if p.changes:
             probe = [Cat(x, emitter.sent.word_select(k, p.sent_bits)) for k, x in enumerate(probe)]
             m.d.comb += [
+                emitter.sent_word.eq(address),
                 emitter.clear.eq(clear),
                 emitter.restore.eq(part),
                 emitter.restore_word.eq(here),

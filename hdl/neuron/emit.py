@@ -40,7 +40,8 @@ class Emitter(wiring.Component):
 
     If the core sends changes (each neuron's `sent` stands in a memory here):
 
-    sent : of the neurons of `i_word`, two cycles behind it as the states are.
+    sent_word, sent : what the neurons of that word have sent, two cycles behind it; held as the
+        states are. In a scan it is `i_word`.
     clear : with `write`: the neurons of `write_word` have sent 0.
     restore, restore_word, restore_sent : these neurons of a word have sent that; nothing else goes
         on.
@@ -51,6 +52,7 @@ class Emitter(wiring.Component):
         u = p.update_lanes
         self.payload = Payload(p, config, images)
         sent = {
+            "sent_word": In(bits_for(p.state_words)),
             "sent": Out(u * p.sent_bits),
             "clear": In(1),
             "restore": In(u),
@@ -169,7 +171,7 @@ class Emitter(wiring.Component):
         p = self.params
         u = p.update_lanes
         sent, write = registered(
-            m, "sent", self.i_word, self.i_ready, depth=p.state_words, bits=p.sent_bits, parts=u
+            m, "sent", self.sent_word, self.i_ready, depth=p.state_words, bits=p.sent_bits, parts=u
         )
         lane, word = payload.changed_slot[: bits_for(u)], payload.changed_slot[bits_for(u) :]
         clear, restore = self.write & self.clear, self.restore.any()

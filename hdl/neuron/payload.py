@@ -24,9 +24,8 @@ class Payload(wiring.Component):
     """Makes the events of neurons that may send; drops those that have nothing to say.
 
     A pipeline of one neuron a cycle, which stands still while its last neuron's event waits.
-    Latency: 0 cycles in a core without values; with them 2 cycles for shifting and rounding (if the
-    shifts differ), one for clipping (2 with tables) and one for the difference (if changes are
-    sent).
+    Latency: 0 cycles in a core without values; else 1 (3 if their shifts differ), with tables 3 (4
+    if the shifts differ), and one more if changes are sent.
 
     Parameters
     ----------
@@ -39,7 +38,8 @@ class Payload(wiring.Component):
     i_valid, i_ready, slot, membrane, record, number, sent : a neuron that may send, the number of
         its range, what it sent last (no bits unless the core sends changes).
     o : events.
-    changed, changed_slot, value : the event at `o` says that this neuron's value is now `value`.
+    changed, changed_slot, value : the event that was at `o` a cycle ago says that this neuron's
+        value is now `value`.
     config : writes the tables.
     busy : level, a neuron is inside.
     """
@@ -87,22 +87,21 @@ class Payload(wiring.Component):
             return form(4, *CHANGES) if p.changes else 0
 
         values = p.emission_bits and fields.may_be("emit", *VALUES)
-        value = self.membrane
+        tables = values and p.table_bits and fields.may_be("emit", *TABLES)
         if values:
             # Round: half a unit is the highest bit that is shifted out.
             shift = fields.at(0, "value_shift")
             if isinstance(shift, int):
-                rounded = scaled_sum(value, shift, 0)
+                rounded = scaled_sum(self.membrane, shift, 0)
             else:
-                doubled = Cat(Const(0, 1), value).as_signed()
-                shifted = doubled >> Mux(kind(Emit.VALUE), shift, 0)
-                shifted = fields.register("shifted", shifted)
-                value = rounded = fields.register("rounded", scaled_sum(shifted, 1, 0))
-                stage = 2
-        if not (p.value_bits and fields.may_be("emit", Emit.STATE)):
-            value = Const(1, signed(2))
-        elif fields.may_be("emit", Emit.SPIKE):
-            value = Mux(kind(Emit.STATE), value, 1)
+                doubled = Cat(Const(0, 1), self.membrane).as_signed()
+                shifted = fields.register("shifted", doubled >> shift)
+                rounded, stage = scaled_sum(shifted, 1, 0), 1
+            if tables or stage:
+                rounded, stage = fields.register("rounded", rounded), stage + 1
+        value = Const(1, signed(2))
+        if p.value_bits and fields.may_be("emit", Emit.STATE):
+            value = Mux(kind(Emit.STATE), fields.at(stage, "membrane"), value)
 
         silent = 0
         if values:
@@ -113,7 +112,6 @@ class Payload(wiring.Component):
             clipped = Mux(form(2, *RELUS) & rounded[-1], 0, clipped)
             if fields.may_be("emit", Emit.SPIKE, Emit.STATE):
                 clipped = Mux(kind(Emit.VALUE), clipped, value)
-            tables = p.table_bits and fields.may_be("emit", *TABLES)
             if tables:
                 index = Signal(signed(p.table_bits))
                 m.d.comb += index.eq(saturate(rounded, p.table_bits))
@@ -134,7 +132,7 @@ class Payload(wiring.Component):
                 # Difference, then compare.
                 before = Mux(changes(), fields.at(stage, "sent"), 0)
                 difference = (value - before)[: len(value)].as_signed()
-                m.d.comb += self.value.eq(fields.register("new", value[: p.sent_bits]))
+                m.d.sync += self.value.eq(fields.register("new", value[: p.sent_bits]))
                 value, stage = fields.register("difference", difference), stage + 1
             silent = kind(Emit.VALUE) & (value == 0)
             if p.changes:
@@ -153,7 +151,6 @@ class Payload(wiring.Component):
             self.o.valid.eq(valid & ~silent),
             self.o.p.slot.eq(slot),
             self.o.p.value.eq(value),
-            self.changed.eq(self.o.valid & changes()),
-            self.changed_slot.eq(slot),
         ]
+        m.d.sync += [self.changed.eq(self.o.valid & changes()), self.changed_slot.eq(slot)]
         return m
