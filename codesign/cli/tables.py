@@ -20,6 +20,10 @@ _MARKS = {"mapped": "green", "folded": "dim", "unsupported": "bold red", "ok": "
           "NOT RUN": "yellow"}  # fmt: skip
 
 
+#: Kinds of layers whose emissions are values: their mean says nothing.
+VALUES = ("Linear", "SSM", "Gate", "LI", "I", "CubaLI")
+
+
 def table(title: str, columns: list[str], rows: list[list[Any]], right: str = "") -> Table:
     """A table; `right` has an r for each column that holds numbers."""
     made = Table(title=title, title_justify="left", title_style="bold", header_style="bold",
@@ -86,6 +90,20 @@ def inspection(found: ModelInspection) -> list[Any]:
     return parts
 
 
+def _states(layers: list[dict[str, Any]]) -> list[Any]:
+    """Formats of state spaces, if there are any."""
+    found = [(r["node"], r.get("changes"), r["states"]) for r in layers if r.get("states")]
+    rows = [
+        [name, s["states"], "real" if s["real"] else "complex", f"{s['slowest']:.6f}",
+         s["pole_bits"], s["state_bits"], s["mix_bits"] or None, f"{s['fullest']:.0%}",
+         s["mix_sqnr_db"], "changes" if changes else "values"]
+        for name, changes, s in found
+    ]  # fmt: skip
+    names = ["layer", "states", "", "largest |a|", "pole bits", "state bits", "mix bits",
+             "fullest", "mix SQNR dB", "sends"]  # fmt: skip
+    return ["", table("State spaces", names, rows, "lrlrrrrrrl")] if rows else []
+
+
 def compiled(artefact: Artefact) -> list[Any]:
     """What `compile` shows."""
     report = artefact.report
@@ -93,7 +111,8 @@ def compiled(artefact: Artefact) -> list[Any]:
         [r["node"], r["kind"], r["size"], r["membrane_bits"],
          "/".join(str(w["bits"]) for w in r["weights"]) or None,
          min((w["sqnr_db"] for w in r["weights"] if w["sqnr_db"] is not None), default=None),
-         sum(w["clipped"] for w in r["weights"]), r["decay_error"], r["rate"]]
+         sum(w["clipped"] for w in r["weights"]), r["decay_error"],
+         None if r["kind"] in VALUES else r["rate"]]
         for r in report["quantisation"]
     ]  # fmt: skip
     names = ["layer", "kind", "size", "membrane bits", "weight bits", "SQNR dB", "clipped",
@@ -109,6 +128,7 @@ def compiled(artefact: Artefact) -> list[Any]:
     where = escape(str(artefact.directory))
     return [
         table("Quantisation", names, layers, "llrrrrrrr"),
+        *_states(report["quantisation"]),
         *_streams(report.get("streams", [])),
         "",
         table(mesh, ["core", "neurons", "slots", "axons", "weight bits", "rows", "synapse bits"],
