@@ -36,7 +36,7 @@ from mapping.mapped import Images, Mapped, Target
 from mapping.network import Network
 from mapping.program import Population, Program
 from mapping.schedule import Schedule
-from mapping.states import Gates, States
+from mapping.states import States
 from mapping.stats import map_notes, map_stats
 from mapping.tables import route_tables
 
@@ -119,8 +119,8 @@ def _core_params(
         fewer = "weight bits (--weight-bits)"
         if isinstance(core.rows, Banks):
             fewer = "ADC bits (--adc-bits)"
-        elif isinstance(core.rows, States | Gates):
-            fewer = "bits of states"
+        elif isinstance(core.rows, States):
+            fewer = "state bits (--state-bits)"
         raise UserError(
             f"core of {name}: accumulators need {bits} bits, 40 available; "
             f"use fewer {fewer} or smaller payloads (--payload-bits)"

@@ -246,7 +246,9 @@ def _overflow(program: Program, network: Network, core: Core, target: Target) ->
         other = "fewer weight bits (--weight-bits)"
         if isinstance(core.rows, Banks):
             other = "a narrower array (--array)"
-        elif isinstance(core.rows, States | Gates):
+        elif isinstance(core.rows, States):
+            other = "fewer pole bits (--pole-bits)"
+        elif isinstance(core.rows, Gates):
             other = "allow more in a core (--synapse-bits)"
         return (
             f"core at tile {core.tile}: {core.rows.bits} bits of synapse memory needed, "

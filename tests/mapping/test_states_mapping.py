@@ -285,8 +285,7 @@ def test_limits_of_a_core():
         (program, {"synapse_bits": 225}, f"ssm0: a neuron takes {3 * item + 1} bits of synapse "
          "memory, 225 available; allow more in a core (--synapse-bits)"),
         (program, {"synapse_bits": 228}, "core at tile 19: 233 bits of synapse memory needed, 228 "
-         "available (most for ssm0); use more cores (--cores) or allow more in a core "
-         "(--synapse-bits)"),
+         "available (most for ssm0); use more cores (--cores) or fewer pole bits (--pole-bits)"),
         (program, {"neurons": 5, "cores": 4}, "cores: 5 needed, 4 available; by kind: 3 "
          "event-driven (enc, mix0, dec); 2 state-space (ssm0); use more cores (--cores 5)"),
     ):  # fmt: skip
@@ -301,7 +300,7 @@ def test_sums_that_no_accumulator_holds():
         map_program(program, Target())
     assert str(caught.value) == (
         "core of ssm0: accumulators need 46 bits, 40 available; "
-        "use fewer bits of states or smaller payloads (--payload-bits)"
+        "use fewer state bits (--state-bits) or smaller payloads (--payload-bits)"
     )
 
 
