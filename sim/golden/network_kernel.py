@@ -8,7 +8,9 @@ import numpy as np
 from numba import njit
 
 from sim.golden.network_dendrites import CROSSBAR, GATE, HEAD, STATES, STREAMS
+from sim.golden.network_plain import emit_all, update_all, valued
 from sim.golden.network_recur import advance, multiply
+from sim.golden.network_rows import KEEPS
 from sim.golden.network_sums import answer, product, settle
 
 __all__ = ["run_samples"]
@@ -79,20 +81,6 @@ def deal(values, kept):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def valued(v, shift, emit, payload_bits, table, table_bits):  # type: ignore[no-untyped-def]
-    """The value of a neuron of membrane v that emits values."""
-    one = np.int64(1)
-    q = (v + ((one << shift) >> 1)) >> shift
-    form = (emit >> 2) & 3  # 1: RELU, 2: TABLE
-    if form == 2:
-        half = one << (table_bits - 1)
-        return table[min(max(q, -half), half - 1) + half]
-    top = one << (payload_bits - 1 - (emit >> 4))
-    low = np.int64(0) if form == 1 else -top
-    return min(max(q, low), top - 1)
-
-
-@njit(cache=True, nogil=True)
 def record(inner, x, trace, s, t):  # type: ignore[no-untyped-def]
     """Write what sample s remembers after step t, states x, into its trace."""
     trace.kept[s, t], trace.x[s, t] = inner.kept[s], x
@@ -103,7 +91,7 @@ def record(inner, x, trace, s, t):  # type: ignore[no-untyped-def]
 def run_samples(  # type: ignore[no-untyped-def]
     first, end, lengths, inputs,
     event_ptr, event_source, event_value,
-    row_ptr, segments, feeds, targets, weights, direct, kinds, table, states, sizes, plan,
+    row_ptr, segments, feeds, targets, weights, direct, plain, kinds, table, states, sizes, plan,
     recurrences, fields, bounds, membrane_bits, current_bits, decay_bits, payload_bits, values,
     output_neurons, outputs, membranes, currents, inner, membrane_trace, current_trace, trace,
     counts, operations, taken,
@@ -197,7 +185,19 @@ def run_samples(  # type: ignore[no-untyped-def]
                 elif kinds[p, 0] == GATE:
                     multiply(acc[bounds[p] : bounds[p + 1]], kinds[p], kept)
                 spiked, clamped, current_clamped = 0, 0, 0
-                for n in range(bounds[p], bounds[p + 1]):
+                entries, size = values_of[table_of[p]], bounds[p + 1] - bounds[p]
+                if plain[p]:
+                    clamped, current_clamped = update_all(
+                        bounds[p], size, plain[p] == KEEPS, acc, fields, membrane, current,
+                        membrane_bits, current_bits,
+                    )  # fmt: skip
+                    emit = fields[8, bounds[p]]
+                    spiked = emit_all(
+                        bounds[p], size, emit, fields, membrane, emitted, last, payload_bits,
+                        entries, table_bits,
+                    )  # fmt: skip
+                    spiked = 0 if emit == 3 else spiked
+                for n in range(bounds[p], bounds[p] if plain[p] else bounds[p + 1]):
                     threshold, reset_value, reset = fields[3, n], fields[4, n], fields[7, n]
                     emit = fields[8, n]
                     x = acc[n] << fields[5, n]
@@ -222,7 +222,6 @@ def run_samples(  # type: ignore[no-untyped-def]
                             v = min(max(wide, -top - 1), top)
                             clamped += v != wide
                     elif emit & 3 == 2:
-                        entries = values_of[table_of[p]]
                         value = valued(v, fields[6, n], emit, payload_bits, entries, table_bits)
                         if emit >> 4:
                             change = value - last[n]
@@ -236,9 +235,11 @@ def run_samples(  # type: ignore[no-untyped-def]
                     emitted[n] = value
                     if value != 0:
                         spiked += emit != 3
-                        if heard[p]:
+                if heard[p]:
+                    for n in range(bounds[p], bounds[p + 1]):
+                        if emitted[n] != 0:
                             sent_source[now, sent] = inputs + n
-                            sent_value[now, sent] = value
+                            sent_value[now, sent] = emitted[n]
                             sent += 1
                 counts[s, p, 0] += spiked
                 counts[s, p, 1] += clamped

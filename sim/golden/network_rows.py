@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hdl.params.crossbar.dendrites import Crossbar
-from hdl.params.neuron import Emit, sends_changes, sends_value
+from hdl.params.neuron import Emit, Reset, sends_changes, sends_value
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import Streams
 from hdl.params.ssm.diagonal import Diagonal
@@ -22,6 +22,9 @@ from sim.golden.network_crossbar import crossbar_bound
 from sim.golden.network_dendrites import build_dendrites, largest_sum
 
 __all__ = ["Rows", "build_rows", "check_fields"]
+
+
+PLAIN, KEEPS = 1, 2
 
 
 class Rows(NamedTuple):
@@ -36,6 +39,8 @@ class Rows(NamedTuple):
     weights : int32 [synapses], weight << exponent.
     direct : int64 [pairs, 2], by population: that, and where the value of its first neuron is kept.
         What feeds states and gates within the step takes no rows, it is dealt in order.
+    plain : int64 [populations], PLAIN or KEEPS (currents are forgotten, or stay) where there are no
+        other dynamics, and no spikes; else 0.
     kinds, table, states, sizes : of all dendrites.
     """
 
@@ -45,6 +50,7 @@ class Rows(NamedTuple):
     targets: np.ndarray
     weights: np.ndarray
     direct: np.ndarray
+    plain: np.ndarray
     kinds: np.ndarray
     table: np.ndarray
     states: np.ndarray
@@ -187,8 +193,20 @@ def build_rows(program: Program) -> Rows:
         targets=np.concatenate(targets),
         weights=np.concatenate(weights),
         direct=np.array(sorted(direct), np.int64).reshape(-1, 2),
+        plain=np.array([_plain(program, p) for p in program.populations], np.int64),
         **dendrites._asdict(),
     )
+
+
+def _plain(program: Program, p: Population) -> int:
+    f, one = p.fields, 1 << program.formats.decay_bits
+    emits, decays = np.unique(f["emit"]).tolist(), np.unique(f["current_decay"]).tolist()
+    moves = f["membrane_decay"].any() or (f["reset"] == Reset.DELAYED).any()
+    if moves or len(emits) != 1 or emits == [Emit.SPIKE]:
+        return 0
+    if program.formats.current_bits == 0 or decays == [0]:
+        return PLAIN
+    return KEEPS if decays == [one] else 0
 
 
 def _places(program: Program) -> dict[str, _Place]:
