@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from sim.golden.network_dendrites import CROSSBAR, GATE, HEAD, STATES, STREAMS
+from sim.golden.network_jit import inside
 from sim.golden.network_plain import emit_all, update_all, valued
 from sim.golden.network_recur import advance, multiply
 from sim.golden.network_rows import KEEPS
@@ -16,7 +17,7 @@ from sim.golden.network_sums import answer, product, settle
 __all__ = ["run_samples"]
 
 
-@njit(cache=True, nogil=True)
+@inside
 def deliver(row, value, row_ptr, segments, targets, weights, acc):  # type: ignore[no-untyped-def]
     """Add one event of `value` to the sums of all neurons in `row`; the number of synapses."""
     count = 0
@@ -33,7 +34,7 @@ def deliver(row, value, row_ptr, segments, targets, weights, acc):  # type: igno
     return count
 
 
-@njit(cache=True, nogil=True)
+@inside
 def deliver_special(sources, values, first, end, offset, synapses, special):  # type: ignore[no-untyped-def]
     """Add events `first`..`end`-1 to partial sums of stochastic populations, bits of heads and
     values of crossbars, states and gates.
@@ -70,7 +71,7 @@ def deliver_special(sources, values, first, end, offset, synapses, special):  # 
     return count
 
 
-@njit(cache=True, nogil=True)
+@inside
 def deal(values, kept):  # type: ignore[no-untyped-def]
     """Add what neurons emitted to what is kept of them elsewhere; the number of synapses."""
     count = 0
@@ -80,11 +81,21 @@ def deal(values, kept):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(cache=True, nogil=True)
-def record(inner, x, trace, s, t):  # type: ignore[no-untyped-def]
-    """Write what sample s remembers after step t, states x, into its trace."""
-    trace.kept[s, t], trace.x[s, t] = inner.kept[s], x
-    trace.draws[s, t], trace.sent[s, t] = inner.draws[s], inner.sent[s]
+@inside
+def store(target, source):  # type: ignore[no-untyped-def]
+    """target[:] = source, which takes seconds to compile."""
+    for i in range(len(source)):
+        target[i] = source[i]
+
+
+@inside
+def record(inner, rows, trace, s, t):  # type: ignore[no-untyped-def]
+    """Write what sample s remembers after step t into its trace; its states begin `rows`."""
+    store(trace.kept[s, t], inner.kept[s])
+    store(trace.draws[s, t], inner.draws[s])
+    store(trace.sent[s, t], inner.sent[s])
+    for part in range(2):
+        store(trace.x[s, t, part], rows[part])
 
 
 @njit(cache=True, nogil=True)
@@ -132,9 +143,13 @@ def run_samples(  # type: ignore[no-untyped-def]
     for s in range(first, end):
         membrane, current, last = membranes[s], currents[s], inner.sent[s]
         kept, draws = inner.kept[s], inner.draws[s]
-        rows[:2] = inner.x[s]
+        for part in range(2):
+            store(rows[part], inner.x[s, part])
         special = (bounds, kinds, table, partial, bits, kept)
-        generators[:], noises[:] = states, plan.states
+        for k in range(len(states)):
+            store(generators[k], states[k])
+        for k in range(len(noises)):
+            store(noises[k], plan.states[k])
         sent = 0
         done = 0
         for t in range(lengths[s]):
@@ -259,8 +274,9 @@ def run_samples(  # type: ignore[no-untyped-def]
             for i in range(len(output_neurons)):
                 outputs[s, t, i] = emitted[output_neurons[i]]
             if membrane_trace.shape[0]:
-                membrane_trace[s, t] = membrane
-                current_trace[s, t] = current
-                record(inner, rows[:2], trace, s, t)
-        inner.x[s] = rows[:2]
+                store(membrane_trace[s, t], membrane)
+                store(current_trace[s, t], current)
+                record(inner, rows, trace, s, t)
+        for part in range(2):
+            store(inner.x[s, part], rows[part])
         operations[s] = done

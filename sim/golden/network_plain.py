@@ -4,12 +4,13 @@ What `sim/golden/network_kernel.py` does neuron by neuron, in loops that vectori
 """
 
 import numpy as np
-from numba import njit
+
+from sim.golden.network_jit import inside
 
 __all__ = ["emit_all", "update_all", "valued"]
 
 
-@njit(cache=True, nogil=True)
+@inside
 def valued(v, shift, emit, payload_bits, table, table_bits):  # type: ignore[no-untyped-def]
     """The value of a neuron of membrane v that emits values."""
     one = np.int64(1)
@@ -23,7 +24,7 @@ def valued(v, shift, emit, payload_bits, table, table_bits):  # type: ignore[no-
     return min(max(q, low), top - 1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inside
 def update_all(  # type: ignore[no-untyped-def]
     first, size, keeps, acc, fields, membrane, current, membrane_bits, current_bits
 ):
@@ -55,7 +56,7 @@ def update_all(  # type: ignore[no-untyped-def]
     return clipped, current_clipped
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inside
 def emit_all(  # type: ignore[no-untyped-def]
     first, size, emit, fields, membrane, emitted, last, payload_bits, table, table_bits
 ):

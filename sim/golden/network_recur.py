@@ -7,9 +7,9 @@ of a neuron's states are below 2**46.
 """
 
 import numpy as np
-from numba import njit
 
 from hdl.params.sc.lfsr import TAPS
+from sim.golden.network_jit import inside
 from sim.golden.network_states import (
     AI,
     AR,
@@ -34,7 +34,7 @@ _SHIFT_0, _SHIFT_1, _SHIFT_2, _SHIFT_3 = (np.uint64(tap - 16) for tap in TAPS[32
 _STEPS, _LOW, _WORD = np.uint64(16), np.uint64(0xFFFF), np.uint64(0xFFFFFFFF)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inside
 def draw(rows, draws, begin, count, pole_bits):  # type: ignore[no-untyped-def]
     """What rounds each state in this step, from its generator, which advances."""
     top = 2.0**pole_bits
@@ -49,7 +49,7 @@ def draw(rows, draws, begin, count, pole_bits):  # type: ignore[no-untyped-def]
         draws[k] = w
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inside
 def recur(rows, begin, count, limit, unit, least):  # type: ignore[no-untyped-def]
     """One step of `count` states, with their weighted real parts; how many parts were clipped."""
     most, clipped = -least - 1, 0
@@ -69,7 +69,7 @@ def recur(rows, begin, count, limit, unit, least):  # type: ignore[no-untyped-de
     return clipped
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inside
 def advance(acc, first, size, kind, kept, layers, rows, draws):  # type: ignore[no-untyped-def]
     """One step of a Diagonal population; how many parts of its states were clipped.
 
@@ -120,7 +120,7 @@ def advance(acc, first, size, kind, kept, layers, rows, draws):  # type: ignore[
     return clipped
 
 
-@njit(cache=True, nogil=True)
+@inside
 def multiply(acc, kind, kept):  # type: ignore[no-untyped-def]
     """The products of a gate as input sums `acc`."""
     size, shift = len(acc), kind[2]

@@ -4,15 +4,15 @@ Each makes input sums of what events left behind (sim/golden/network_dendrites.p
 """
 
 import numpy as np
-from numba import njit
 
 from sim.golden.crossbar.product import input_sums
+from sim.golden.network_jit import inside
 from sim.golden.sc.attention import attend
 
 __all__ = ["answer", "product", "settle"]
 
 
-@njit(cache=True, nogil=True)
+@inside
 def missing(n, fields, membrane, current, current_bits, decay_bits):  # type: ignore[no-untyped-def]
     """What a neuron's shifted input must exceed for a spike, as nothing saturates: `distance`."""
     half = np.int64(1) << (decay_bits - 1)
@@ -24,7 +24,7 @@ def missing(n, fields, membrane, current, current_bits, decay_bits):  # type: ig
     return fields[3, n] - rest
 
 
-@njit(cache=True, nogil=True)
+@inside
 def settle(  # type: ignore[no-untyped-def]
     acc, first, end, kind, partial, fields, membrane, current, current_bits, decay_bits
 ):
@@ -56,7 +56,7 @@ def settle(  # type: ignore[no-untyped-def]
     return taken
 
 
-@njit(cache=True, nogil=True)
+@inside
 def answer(acc, first, end, kind, bits, states):  # type: ignore[no-untyped-def]
     """The answer of an attention head as input sums of neurons `first`..`end`-1."""
     size, shape = end - first, (kind[2], kind[3])
@@ -70,7 +70,7 @@ def answer(acc, first, end, kind, bits, states):  # type: ignore[no-untyped-def]
     ports[:] = 0
 
 
-@njit(cache=True, nogil=True)
+@inside
 def product(acc, first, end, kind, kept, plan, noises):  # type: ignore[no-untyped-def]
     """Input sums of a crossbar population, neurons `first`..`end`-1; what `input_sums` returns."""
     values = kept[kind[1] : kind[1] + kind[2]]
