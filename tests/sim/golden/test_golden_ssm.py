@@ -7,12 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hdl.params.neuron import Emit, sends_changes
+from hdl.params.neuron import Emit, Reset, sends_changes
 from hdl.params.sc.lfsr import LfsrParams, seed_of, successor
 from hdl.params.ssm.diagonal import Diagonal
 from mapping.program import Formats
 from mapping.validate import problems
 from sim.golden.network import Golden
+from sim.golden.network_rows import build_rows
 from sim.golden.network_states import build_recurrences
 from tests.kit import random_events
 from tests.kit_ssm import ssm_program
@@ -208,6 +209,32 @@ def test_states_and_gates_take_what_comes_a_step_later(changes, source, target, 
     )
     program = replace(program, projections=projections)
     check(program, random_events(9, program, 3, 15, 0.5), [15, 1, 8])
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("changes", [False, True])
+def test_loops_that_vectorise_do_what_the_general_one_does(seed, changes):
+    """A delayed reset by 0 changes nothing, but is left to the loop for all neurons."""
+    program = ssm_program(seed, (3, 6, 2), changes=changes, mixed=True)
+    delayed = replace(
+        program,
+        populations=tuple(
+            replace(p, fields=p.fields | {"reset": np.full(p.size, int(Reset.DELAYED))})
+            for p in program.populations
+        ),
+    )
+    assert build_rows(program).plain.all()
+    assert not build_rows(delayed).plain.any()
+    events = random_events(seed, program, 3, 40, 0.5)
+    one = Golden(program).run(events, record_state=True)
+    other = Golden(delayed).run(events, record_state=True)
+    assert (one.outputs == other.outputs).all()
+    for name, state in one.state.items():
+        assert (state.membrane == other.state[name].membrane).all()
+        assert (one.events[name] == other.events[name]).all()
+        assert one.saturations[name].membrane.tolist() == other.saturations[name].membrane.tolist()
+        for key, value in one.inner_state[name].items():
+            assert (value == other.inner_state[name][key]).all()
 
 
 def test_a_clear_lets_generators_start_at_their_seeds():
