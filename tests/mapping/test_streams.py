@@ -136,7 +136,7 @@ def test_a_length_beyond_one_layer_is_its_full_period():
         ({"stream_length": True}, "must be a power of two in 1..65536, not True"),
         ({"generator": "dice"}, "generator: must be sobol or lfsr, not 'dice'"),
         ({"generators": 3}, "generators: must be a power of two in 1..16, not 3"),
-        ({"engine": "magic"}, "engine: must be event or stochastic or crossbar or ssm, not 'magic'"),
+        ({"engine": "magic"}, "must be event or stochastic or crossbar or ssm, not 'magic'"),
         ({"tolerance": -1.0}, "tolerance: must be a number of at least 0, not -1.0"),
         ({"tolerance": "x"}, "tolerance: must be a number of at least 0, not 'x'"),
         ({"margin": -1}, "margin: must be in 0..255, not -1; change the setting"),
