@@ -11,6 +11,7 @@ import numpy as np
 
 from codesign.artefact import Artefact
 from codesign.runtime import AS_COMPILED, RunTime
+from codesign.states import read_states, write_states
 from hdl.params.errors import UserError
 
 if TYPE_CHECKING:
@@ -103,23 +104,29 @@ def simulate(
     out: Path | str | None = None,
     *,
     backend: str = "golden",
+    start: Path | str | None = None,
+    keep: Path | str | None = None,
     run_time: RunTime = AS_COMPILED,
     progress: Any = None,
 ) -> Simulation:
     """Runs a stimulus; writes `out` (.npz) if given.
 
-    backend : "golden", "rtl" or "float". run_time : what hardware can change. progress : called
-    with a text; its `count`, if it has one, with samples done and samples.
+    backend : "golden", "rtl" or "float". start, keep : files of what the network remembers, of each
+    sample: to go on from, and to write at the end; not for "float". run_time : what hardware can
+    change. progress : called with a text; its `count`, if it has one, with samples done and all.
     """
     from sim.stimulus import quantise_inputs, write_outputs
 
     if backend not in BACKENDS:
         raise UserError(f"backend: must be one of {', '.join(BACKENDS)}, not {backend!r}")
+    if backend == "float" and (start or keep):
+        raise UserError("backend: the float model keeps no state; use golden or rtl")
     say = progress or (lambda text: None)
     count = getattr(progress, "count", lambda done, total: None)
     artefact = artefact.at(run_time)
-    if out is not None:
-        check_file(Path(out))
+    for path in (out, keep):
+        if path is not None:
+            check_file(Path(path))
     if isinstance(stimulus, str | Path):
         say(f"reading {stimulus}")
         stimulus = read_input(artefact, stimulus)
@@ -134,19 +141,28 @@ def simulate(
         outputs = np.pad(outputs, ((0, 0), (0, short), (0, 0)))
     else:
         events = quantise_inputs(program, stimulus)
+        begin = None if start is None else read_states(Path(start), program)
         if backend == "golden":
             from sim.golden.network import Golden
 
             say("running the golden model")
-            outputs = Golden(program).run(events, lengths, threads=os.cpu_count() or 1).outputs
+            threads = os.cpu_count() or 1
+            ran = Golden(program).run(events, lengths, start=begin, threads=threads)
+            outputs, states = ran.outputs, ran.snapshot()
         else:
             from sim.rtl import Rtl
 
             say("mapping")
             rtl = Rtl(artefact.mapped, artefact.sources, progress=say)
             say("running the RTL")
-            answer = rtl.run(events, lengths, progress=lambda n: count(n, len(events)))
+            answer = rtl.run(
+                events, lengths, start=begin, probe=keep is not None,
+                progress=lambda n: count(n, len(events)),
+            )  # fmt: skip
             outputs, cycles, errors = answer.outputs, answer.cycles, answer.errors
+            states = answer.final
+        if keep is not None:
+            write_states(Path(keep), states)
     decision = decisions(program, outputs, lengths)
     correct = None
     if decision is not None and stimulus.labels is not None:

@@ -43,6 +43,12 @@ def simulate(
     backend: Annotated[
         str, typer.Option(help="golden (integers), rtl (Verilated) or float (the model).")
     ] = "golden",
+    start: Annotated[
+        Path | None, typer.Option(help="State to go on from, as --keep wrote it.")
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Write what the network remembers at the end (.npz).")
+    ] = None,
     stream_length: StreamLength = None,
     tolerance: Tolerance = None,
     margin: Margin = None,
@@ -65,7 +71,7 @@ def simulate(
         from codesign.simulate import simulate as run
 
         done = run(
-            Artefact.open(directory), input, out, backend=backend,
+            Artefact.open(directory), input, out, backend=backend, start=start, keep=keep,
             run_time=RunTime(
                 stream_length=stream_length, tolerance=tolerance, margin=margin, age=age,
                 compensation=compensation, noise_seed=noise_seed,
