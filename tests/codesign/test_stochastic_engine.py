@@ -147,7 +147,7 @@ def test_wrong_lengths_are_one_line(built, tmp_path, capsys, options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--engine", "analog"), "engine: must be event or stochastic or crossbar or ssm, not 'analog'"),
+        (("--engine", "analog"), "must be event or stochastic or crossbar or ssm, not 'analog'"),
         (("--generator", "dice"), "generator: must be sobol or lfsr, not 'dice'"),
         (("--generators", "5"), "generators: must be a power of two in 1..16, not 5"),
         (("--tolerance", "-2"), "tolerance: must be a number of at least 0, not -2.0"),
