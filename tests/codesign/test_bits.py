@@ -118,3 +118,21 @@ def test_a_bound_beyond_the_widest_formats_fails_the_check(monkeypatch):
     monkeypatch.setattr("codesign.bits.WIDTHS", (("weight_bits", 2, 2),))
     with pytest.raises(CheckFailed, match="even weight_bits 2 break the bound"):
         search_bits(MODEL, digits(360), load_settings(SETTINGS), Bound(points=0))
+
+
+def test_states_have_widths_of_their_own(monkeypatch):
+    starts = {"weight_bits": 6, "state_bits": 10, "pole_bits": 11, "payload_bits": 9}
+    widths = tuple((name, start - 2, start) for name, start in starts.items())
+    monkeypatch.setattr("codesign.bits.WIDTHS", widths)
+    whole = read_stimulus("examples/vowels/test.npz", inputs=12, outputs=9)
+    data = replace(
+        whole, inputs=whole.inputs[:12], lengths=whole.lengths[:12], labels=whole.labels[:12]
+    )
+    settings = load_settings("examples/vowels_s4d/nervure.toml")
+    accuracy, path = search_bits(
+        "examples/vowels_s4d/model.pt", data, settings, Bound(points=0, sqnr=15)
+    )
+    assert accuracy == 1
+    assert path[0].widths == starts
+    assert path[-1].bits < path[0].bits
+    assert all(trial.sqnr_db >= 15 and trial.accuracy == 1 for trial in path)
