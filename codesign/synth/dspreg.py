@@ -2,9 +2,10 @@
 
 Yosys 0.70 leaves the registers of the ECP5's MULT18X18D unused. A register is moved only where that
 is the same circuit bit for bit. Behind the product: every used bit goes to exactly one flip-flop
-and nowhere else. Before an operand: every bit is 0 or comes from a flip-flop that feeds operands
-only, all of which take their registers in. The flip-flops of a product or an operand share a clock
-and an enable, start at zero and have no reset.
+and nowhere else. Before the operands, both or none (nextpnr times a multiplier with one as if it
+had none): every bit is 0 or comes from a flip-flop that feeds operands only, all of which take
+their registers in. The flip-flops of a product or an operand share a clock and an enable, start at
+zero and have no reset.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ def _operands(module: dict[str, Any], multipliers: list[str]) -> int:
         kept = {
             (name, letter): common
             for (name, letter), common in sides.items()
-            if all(
+            if {(name, "A"), (name, "B")} <= sides.keys()
+            and all(
                 (user, pin[0]) in sides and pin[1:].isdigit()
                 for _, net in _bits(cells[name], letter, 18)
                 if net not in ("0", "x")
