@@ -30,8 +30,12 @@ VERSION = 1
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Sorted, indented, same document same bytes; written beside, then renamed."""
-    text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    """Sorted, indented, same document same bytes."""
+    write_text(path, json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Written beside, then renamed."""
     beside = path.with_name(path.name + ".new")
     beside.write_text(text)
     beside.replace(path)

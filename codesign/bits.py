@@ -166,20 +166,25 @@ class _Search:
 
 def search_bits(
     model: Path | str,
-    stimulus: Stimulus,
+    stimulus: Stimulus | Path,
     settings: Settings,
     bound: Bound,
     progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[float | None, list[Trial]]:
     """(accuracy of the float model, the path of the search: the last Trial is what was found).
 
+    stimulus : labelled input, or its file.
+
     Settings that are no width of this search stay as they are. CheckFailed if the widest formats
     break the bound.
     """
     from mapping.importers.load import load_graph
+    from sim.stimulus import read_stimulus
 
     progress(f"reading {model}")
     graph = load_graph(model, settings.options)
+    if isinstance(stimulus, Path):
+        stimulus = read_stimulus(stimulus, inputs=sum(i.size for i in graph.inputs))
     progress("float model")
     search = _Search(graph, stimulus, settings, bound)
     names = search.names()

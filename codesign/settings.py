@@ -103,12 +103,9 @@ def _check(settings: Settings, where: str) -> None:
         ("compare", o.compare, (">", ">=")),
         ("reset", o.reset, ("v_reset", "zero", "subtract", "delayed")),
         ("index", t.index, ("auto", "none", "word", "lane")),
-        ("discretisation", o.discretisation, (None, "zoh", "bilinear", "dirac")),
-        ("pooling", o.pooling, (None, "mean", "last", "none")),
     ):
         if value not in choices:
-            named = ", ".join(choice for choice in choices if choice)
-            problems.append(f"{where}: {name} must be one of {named}, not {value!r}")
+            problems.append(f"{where}: {name} must be one of {', '.join(choices)}, not {value!r}")
     if o.dt is not None and not (
         isinstance(o.dt, int | float) and not isinstance(o.dt, bool) and 0 < o.dt < float("inf")
     ):

@@ -41,12 +41,11 @@ def bits(
     terminal = Terminal(json=json, quiet=quiet)
     with terminal.work() as work:
         work("loading")
+        from codesign.artefact import write_text
         from codesign.bits import Bound, search_bits
         from codesign.cli.tables import table
         from codesign.settings import assigned
         from codesign.simulate import check_file
-        from mapping.importers.load import load_graph
-        from sim.stimulus import read_stimulus
 
         bound = Bound(points=points, sqnr=sqnr)
         chosen = settings_for(terminal, model, config, assigned(settings))
@@ -54,13 +53,11 @@ def bits(
             check_file(out)
             if out.exists():
                 raise UserError(f"{out}: exists; give another -o, or remove it")
-        inputs = sum(i.size for i in load_graph(model, chosen.options).inputs)
-        stimulus = read_stimulus(dataset, inputs=inputs)
-        accuracy, path = search_bits(model, stimulus, chosen, bound, work)
+        accuracy, path = search_bits(model, dataset, chosen, bound, work)
         found = path[-1]
         if out is not None:
             lines = "".join(f"{name} = {value}\n" for name, value in found.widths.items())
-            out.write_text(lines)
+            write_text(out, lines)
     result = {"accuracy_float": accuracy, "found": found.to_json(),
               "path": [trial.to_json() for trial in path]}  # fmt: skip
     terminal.result(result)

@@ -42,14 +42,9 @@ def _common(registers: list[Mapping[str, Any]]) -> tuple[Any, Any] | None:
 def _clocked(cell: dict[str, Any], stage: str, line: int, clock: Any, enable: Any) -> None:
     """Turn on a register; each stage has clock, enable and reset lines of its own."""
     cell["connections"] |= {f"CLK{line}": [clock], f"CE{line}": [enable], f"RST{line}": ["0"]}
-    for what, pin in (("CLK", "CLK"), ("CE", "CE"), ("RST", "RST")):
-        cell["parameters"][f"REG_{stage}_{what}"] = f"{pin}{line}"
-    for pin, direction in (
-        (f"CLK{line}", "input"),
-        (f"CE{line}", "input"),
-        (f"RST{line}", "input"),
-    ):
-        cell["port_directions"][pin] = direction
+    for what in ("CLK", "CE", "RST"):
+        cell["parameters"][f"REG_{stage}_{what}"] = f"{what}{line}"
+        cell["port_directions"][f"{what}{line}"] = "input"
 
 
 def _products(module: dict[str, Any], multipliers: list[str]) -> int:

@@ -14,6 +14,7 @@ from mapping.graph import Graph, Options
 from mapping.importers.inspection import Inspection
 from mapping.importers.nir import inspect_nir, load_nir
 from mapping.importers.ssm import inspect_ssm, is_ssm, load_ssm, read_tensors
+from mapping.importers.ssm_draft import stated
 from mapping.importers.transformer import inspect_transformer, load_transformer
 
 __all__ = ["inspect_file", "load_graph"]
@@ -23,12 +24,11 @@ _TENSORS = (".npz", ".pt", ".pth")
 
 def _no_tensors(options: Options) -> None:
     """UserError for options that say something of state-space models."""
-    for name in ("discretisation", "pooling", "nonlinearity", "prenorm", "residual"):
-        if getattr(options, name) is not None:
-            raise UserError(
-                f"setting {name!r}: is of state-space models from tensors; a NIR graph says it "
-                "itself; remove the setting"
-            )
+    for name in stated(options):
+        raise UserError(
+            f"setting {name!r}: is of state-space models from tensors; a NIR graph says it itself; "
+            "remove the setting"
+        )
 
 
 def load_graph(path: str | os.PathLike[str], options: Options | None = None) -> Graph:

@@ -14,7 +14,7 @@ from mapping.graph import Options
 from mapping.importers.expression import Affine, Builder
 from mapping.importers.ssm_units import EXPECTED, Unit, find_units
 
-__all__ = ["SETTINGS", "Draft", "ModelError", "refused"]
+__all__ = ["SETTINGS", "Draft", "ModelError", "refused", "stated"]
 
 #: What a state_dict doesn't hold and config.* may: the values by their number.
 SETTINGS: dict[str, tuple[str, ...]] = {
@@ -25,6 +25,12 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "residual": ("no", "yes"),
 }
 _FIXED = ("dt", "scheme", "compare", "reset", "recurrent_delay", "force")
+
+
+def stated(options: Options) -> dict[str, str]:
+    """What options say of SETTINGS."""
+    values = {n: getattr(options, "nonlinearity" if n == "activation" else n) for n in SETTINGS}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 class ModelError(ValueError):
@@ -40,11 +46,8 @@ class Draft:
     def __init__(
         self, tensors: Mapping[str, np.ndarray], options: Options, settings: Mapping[str, str]
     ) -> None:
-        stated = {n: getattr(options, "nonlinearity" if n == "activation" else n) for n in SETTINGS}
         self.options = options
-        self.settings = {n: value for n, value in stated.items() if value is not None} | {
-            **settings
-        }
+        self.settings = {**stated(options), **settings}
         self.config = {k[7:]: v for k, v in tensors.items() if k.startswith("config.")}
         self.extra = {k: v for k, v in tensors.items() if not k.startswith("config.")}
         self.units, unknown, self.problems = find_units(self.extra)
