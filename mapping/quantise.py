@@ -58,7 +58,7 @@ def _report(
         fraction_bits=plan.shift,
         current_bits=formats.current_bits,
         decay_error=float(error),
-        rate=r.rate,
+        rate=r.rate if layer.spiking else None,
         weights=tuple(w.report for w in plan.weights),
         changes=bool(sends_changes(plan.emit)),
         table_bits=formats.table_bits if plan.table is not None else 0,

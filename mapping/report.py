@@ -62,7 +62,8 @@ class LayerReport:
     unit: real value of one membrane unit (the smallest over neurons). fraction_bits: membrane bits
     below the weight scale (`shift`). used_bits: width that the calibrated range took with its
     margin. decay_error: largest |stored - real| decay factor of membrane or current.
-    rate: mean emission per neuron and step in the calibration run of the quantised weights.
+    rate: spikes per neuron and step in the calibration run of the quantised weights; None of
+    layers that send values.
     changes: whether changes of values are sent. table_bits: 0 without a table. states: of a
     state-space layer.
     spike_agreement, accuracy: filled in by who compares with the float model.
@@ -77,7 +78,7 @@ class LayerReport:
     fraction_bits: int
     current_bits: int
     decay_error: float
-    rate: float
+    rate: float | None
     weights: tuple[WeightReport, ...] = ()
     changes: bool = False
     table_bits: int = 0

@@ -20,10 +20,6 @@ _MARKS = {"mapped": "green", "folded": "dim", "unsupported": "bold red", "ok": "
           "NOT RUN": "yellow"}  # fmt: skip
 
 
-#: Kinds of layers whose emissions are values: their mean says nothing.
-VALUES = ("Linear", "SSM", "Gate", "LI", "I", "CubaLI")
-
-
 def table(title: str, columns: list[str], rows: list[list[Any]], right: str = "") -> Table:
     """A table; `right` has an r for each column that holds numbers."""
     made = Table(title=title, title_justify="left", title_style="bold", header_style="bold",
@@ -111,8 +107,7 @@ def compiled(artefact: Artefact) -> list[Any]:
         [r["node"], r["kind"], r["size"], r["membrane_bits"],
          "/".join(str(w["bits"]) for w in r["weights"]) or None,
          min((w["sqnr_db"] for w in r["weights"] if w["sqnr_db"] is not None), default=None),
-         sum(w["clipped"] for w in r["weights"]), r["decay_error"],
-         None if r["kind"] in VALUES else r["rate"]]
+         sum(w["clipped"] for w in r["weights"]), r["decay_error"], r["rate"]]
         for r in report["quantisation"]
     ]  # fmt: skip
     names = ["layer", "kind", "size", "membrane bits", "weight bits", "SQNR dB", "clipped",
