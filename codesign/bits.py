@@ -181,6 +181,12 @@ def search_bits(
     from mapping.importers.load import load_graph
     from sim.stimulus import read_stimulus
 
+    engine = settings.quantisation.engine
+    if "crossbar" in (engine.values() if isinstance(engine, dict) else (engine,)):
+        raise UserError(
+            "bits: devices add errors of their own, which no width mends; search with another "
+            "engine (--set engine=event)"
+        )
     progress(f"reading {model}")
     graph = load_graph(model, settings.options)
     if isinstance(stimulus, Path):

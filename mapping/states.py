@@ -40,10 +40,6 @@ def held_bits(params: DiagonalParams | GateParams, slots: int) -> int:
     return sum(count * width for count, width in params.items(slots, ports * slots).values())
 
 
-def _bits(params: DiagonalParams | GateParams, slots: int, axons: int) -> int:
-    return sum(count * width for count, width in params.items(slots, axons).values())
-
-
 def _pointers(s: Synapses, code: np.ndarray, slots: int, axons: int) -> list[int]:
     """Slot, then a code."""
     pointer = np.zeros(axons, dtype=np.int64)
@@ -52,12 +48,10 @@ def _pointers(s: Synapses, code: np.ndarray, slots: int, axons: int) -> list[int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class States:
-    """A stretch of a Diagonal population on one core."""
+class _Held:
+    """What a core of states and one of gates share."""
 
-    params: DiagonalParams
-    population: Population
-    first: int  #: number of the core's first state in the population
+    params: DiagonalParams | GateParams
     slots: int
     axons: int
 
@@ -69,7 +63,17 @@ class States:
     @property
     def bits(self) -> int:
         """Memory bits: coefficients, pointers."""
-        return _bits(self.params, self.slots, self.axons)
+        items = self.params.items(self.slots, self.axons)
+        return sum(count * width for count, width in items.values())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class States(_Held):
+    """A stretch of a Diagonal population on one core."""
+
+    params: DiagonalParams
+    population: Population
+    first: int  #: number of the core's first state in the population
 
     @property
     def acc_bits(self) -> int:
@@ -125,22 +129,10 @@ def encode_states(p: Population, first: int, slots: int, axons: int, lanes: int 
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Gates:
+class Gates(_Held):
     """Products of one core."""
 
     params: GateParams
-    slots: int
-    axons: int
-
-    @property
-    def held(self) -> int:
-        """Memory bits that fewer neurons would make fewer."""
-        return held_bits(self.params, self.slots)
-
-    @property
-    def bits(self) -> int:
-        """Memory bits of the pointers."""
-        return _bits(self.params, self.slots, self.axons)
 
     @property
     def acc_bits(self) -> int:

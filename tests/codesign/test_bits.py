@@ -62,6 +62,13 @@ def test_a_bound_that_says_nothing_is_refused(bound, error, message):
         search_bits(MODEL, digits(4), load_settings(None), Bound(**bound))
 
 
+def test_crossbars_are_not_searched():
+    for engine in ("crossbar", {"lif1": "crossbar"}):
+        settings = load_settings(None, {"engine": engine})
+        with pytest.raises(UserError, match="devices add errors of their own"):
+            search_bits(MODEL, digits(4), settings, Bound(points=1))
+
+
 def test_labels_that_no_format_can_meet_are_said_so():
     data = digits()
     wrong = replace(data, labels=(data.labels + 1) % 10)
