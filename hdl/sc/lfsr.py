@@ -6,7 +6,15 @@ from amaranth.lib import wiring
 from hdl.params.sc.lfsr import LfsrParams
 from hdl.sc.unit import unit_signature
 
-__all__ = ["Lfsr"]
+__all__ = ["Lfsr", "advanced"]
+
+
+def advanced(state, taps, steps: int):
+    """The state `steps` single steps later (equation: hdl/params/sc/lfsr.py)."""
+    bits = list(state)  # bits[k]: bit k; each step puts a new one in front
+    for _ in range(steps):
+        bits = [Cat(bits[tap - 1] for tap in taps).xor(), *bits[:-1]]
+    return Cat(bits)
 
 
 class Lfsr(wiring.Component):
@@ -32,13 +40,10 @@ class Lfsr(wiring.Component):
         m = Module()
         p = self.params
         state = self.state
-        bits = list(state)  # bits[k]: bit k; each step puts a new one in front
-        for _ in range(p.steps):
-            bits = [Cat(bits[tap - 1] for tap in p.taps).xor(), *bits[:-1]]
         with m.If(self.clear):
             m.d.sync += state.eq(p.seed)
         with m.Elif(self.en):
-            m.d.sync += state.eq(Cat(bits))
+            m.d.sync += state.eq(advanced(state, p.taps, p.steps))
         value = ~state if p.invert else state
         m.d.comb += self.value.eq(value.rotate_left(p.rotate))
         return m

@@ -10,12 +10,14 @@ from hdl.memory import configure, registered
 from hdl.neuron.ports import ConfigPort, dendrites_signature
 from hdl.params.dendrites import Memory
 from hdl.params.neuron import CoreParams, bits_for
+from hdl.params.sc.lfsr import TAPS
 from hdl.params.ssm.diagonal import DiagonalParams
+from hdl.sc.lfsr import advanced
 from hdl.sc.overlap import delayed
 from hdl.ssm.held import HeldInputs
 from hdl.ssm.mix import Mix
 from hdl.ssm.queue import SumQueue
-from hdl.ssm.recurrence import Recurrence, advanced, register
+from hdl.ssm.recurrence import Recurrence, register
 
 __all__ = ["DiagonalDendrites"]
 
@@ -120,7 +122,9 @@ class DiagonalDendrites(wiring.Component):
                     m.d.sync += real.eq(recurrence.new)
                 both = Cat(real, both)
             if d.stochastic:
-                following = delayed(m, advanced(state[-32:]), 3, f"following_{lane}")[3]
+                following = delayed(m, advanced(state[-32:], TAPS[32], 32), 3, f"following_{lane}")[
+                    3
+                ]
                 first = draws.word_select(lane, 32)
                 both = Cat(both, register(m, f"draw_{lane}", Mux(clearing, first, following)))
             written.append(Mux(loaded.any(), item[: h.state_bits], both))

@@ -5,10 +5,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.arithmetic import saturate
-from hdl.params.sc.lfsr import TAPS
 from hdl.params.ssm.diagonal import GAIN_BITS, Diagonal
 
-__all__ = ["Recurrence", "advanced", "register"]
+__all__ = ["Recurrence", "raised", "register"]
 
 
 def register(m, name: str, value) -> Signal:
@@ -17,14 +16,6 @@ def register(m, name: str, value) -> Signal:
     held = Signal(value.shape(), name=name, reset_less=True)
     m.d.sync += held.eq(value)
     return held
-
-
-def advanced(state: Value) -> Value:
-    """A 32-bit LFSR after 32 steps (hdl/params/sc/lfsr.py)."""
-    bits = list(state)
-    for _ in range(32):
-        bits = [Cat(bits[tap - 1] for tap in TAPS[32]).xor(), *bits[:-1]]
-    return Cat(bits)
 
 
 def raised(value: Value, place: int) -> Value:
