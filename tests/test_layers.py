@@ -15,7 +15,10 @@ ALLOWED = {
     "hdl/params": (("hdl.params",), ()),
     "hdl": (("hdl",), ("amaranth",)),
     "mapping/importers": (("mapping", "hdl.params"), ("h5py", "networkx", "nir", "numpy", "scipy")),
-    "mapping": (("mapping", "hdl.params"), ("networkx", "numpy", "scipy")),
+    "mapping": (
+        ("mapping", "hdl.params"),
+        ("networkx", "numba", "numpy", "pymetis", "scipy"),
+    ),
     "sim/golden": (
         ("sim.golden", "mapping.program", "hdl.params"),
         ("llvmlite", "numba", "numpy"),

@@ -1,0 +1,1 @@
+"""Search over designs of one model: Pareto fronts of accuracy, area, latency and energy."""
