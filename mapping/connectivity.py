@@ -1,7 +1,7 @@
 """Who sends to whom, and nothing else: what partition, placement and routes need of a network.
 
-A million neurons with a hundred million synapses take .4 GB here; a `mapping.network.Network`, which
-also holds weights, would take ten times that. Neurons and sources are numbered as there: source
+A million neurons with a hundred million synapses take .4 GB here; a `mapping.network.Network`,
+which also holds weights, would take ten times that. Neurons and sources are numbered as there: source
 ``inputs + n`` is neuron n.
 """
 
@@ -24,7 +24,7 @@ class Connectivity:
     indptr, indices : CSR by source, indptr int64 [inputs + neurons + 1], indices int32: target
         neurons, sorted within a source, none twice.
     spikes : float32 [inputs + neurons], events per step that each source sends, from real stimulus
-        or as given; 1 where nothing is known. A source with 0 (an inactive expert) costs no traffic.
+        or as given; 1 where nothing is known. A source with 0 (a silent expert) costs no traffic.
     population : int32 [neurons], number of the population (layer) of each neuron, ascending.
     synapse_bits : int64 [neurons], bits that a neuron's weights take in its core's memory.
     names : of the populations; empty for graphs without names.

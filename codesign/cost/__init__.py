@@ -1,1 +1,1 @@
-"""What a design will cost before it is built: area, clock, cycles, energy; and how far off that is."""
+"""What a design will cost before it is built: area, clock, cycles, energy; how far off that is."""
