@@ -1,8 +1,8 @@
 """Who sends to whom, and nothing else: what partition, placement and routes need of a network.
 
 A million neurons with a hundred million synapses take .4 GB here; a `mapping.network.Network`,
-which also holds weights, would take ten times that. Neurons and sources are numbered as there: source
-``inputs + n`` is neuron n.
+which also holds weights, would take ten times that. Neurons and sources are numbered as there:
+source ``inputs + n`` is neuron n.
 """
 
 from __future__ import annotations
