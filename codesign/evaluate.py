@@ -38,7 +38,7 @@ class Evaluation:
     confusion : [label][decision] counts of the golden model. clock_mhz : of `latency_us`.
     streams : by stochastic layer {"length", "mean"}: the bits of a stream, and how many of them
     a sum took in the mean, which early termination shortens. stream_curve : the same data at all
-    stream lengths (codesign/stream_curve.py). stream_length, tolerance, margin, age,
+    stream lengths (codesign/stream_curve.py). steps : most of a sample that ran. stream_length, tolerance, margin, age,
     compensation, noise_seed : as asked for (RunTime), None is what it was compiled with.
     """
 
@@ -68,6 +68,7 @@ class Evaluation:
     confusion: list[list[int]] | None = None
     streams: dict[str, dict[str, Any]] = field(default_factory=dict)
     stream_curve: list[dict[str, Any]] = field(default_factory=list)
+    steps: int | None = None
     stream_length: int | None = None
     tolerance: float | None = None
     margin: int | None = None
@@ -85,18 +86,18 @@ class Evaluation:
         return {**vars(self), "errors": list(self.errors)}
 
 
-def first_samples(stimulus: Stimulus, samples: int | None) -> Stimulus:
-    """The first samples."""
-    if samples is None or samples >= stimulus.samples:
-        return stimulus
-    if samples < 1:
-        raise UserError(f"samples: must be at least 1, not {samples}")
-    labels = None if stimulus.labels is None else stimulus.labels[:samples]
+def first_samples(
+    stimulus: Stimulus, samples: int | None = None, steps: int | None = None
+) -> Stimulus:
+    """The first samples, and of each the first steps; None: all."""
+    for name, number in (("samples", samples), ("steps", steps)):
+        if number is not None and number < 1:
+            raise UserError(f"{name}: must be at least 1, not {number}")
     return replace(
         stimulus,
-        inputs=stimulus.inputs[:samples],
-        lengths=stimulus.lengths[:samples],
-        labels=labels,
+        inputs=stimulus.inputs[:samples, :steps],
+        lengths=np.minimum(stimulus.lengths[:samples], steps or stimulus.steps),
+        labels=None if stimulus.labels is None else stimulus.labels[:samples],
     )
 
 
@@ -116,6 +117,7 @@ def evaluate(
     stimulus: Stimulus | Path | str,
     *,
     samples: int | None = None,
+    steps: int | None = None,
     rtl: bool = True,
     float: bool = True,
     run_time: RunTime = AS_COMPILED,
@@ -123,8 +125,8 @@ def evaluate(
 ) -> Evaluation:
     """Runs labelled data; the outcome is also put into the artefact's report.
 
-    samples : only the first so many. rtl, float : whether to run these too. run_time : what
-    hardware can change. progress : called with a text; its `count`, if it has one, with samples
+    samples, steps : only the first so many, of each sample. rtl, float : whether to run these too.
+    run_time : what hardware can change. progress : called with a text; its `count`, if it has one, with samples
     done and samples.
     """
     from sim.stimulus import quantise_inputs
@@ -133,7 +135,7 @@ def evaluate(
     if isinstance(stimulus, str | Path):
         say(f"reading {stimulus}")
         stimulus = read_input(artefact, stimulus)
-    stimulus = first_samples(stimulus, samples)
+    stimulus = first_samples(stimulus, samples, steps)
     artefact = artefact.at(run_time)
     program = artefact.program
     events = quantise_inputs(program, stimulus)
@@ -146,18 +148,19 @@ def evaluate(
         run.decided["rtl"] = decisions(program, outputs, stimulus.lengths)
         mismatches = int(np.count_nonzero(outputs != run.outputs["golden"])) + len(errors)
     mean_cycles = None if cycles is None else cycles.mean().item()
-    steps = stimulus.lengths.mean().item()
+    mean_steps = stimulus.lengths.mean().item()
     mhz, clock = _clock(artefact)
     result = Evaluation(
         accuracy={name: run.accuracy(name) for name in ("float", "golden", "rtl")},
         samples=stimulus.samples,
-        steps_per_sample=steps,
+        steps=steps,
+        steps_per_sample=mean_steps,
         spikes_per_sample=run.mean(sum(run.events.values())),
         input_events_per_sample=run.mean(run.input_events),
         synaptic_operations_per_sample=run.mean(run.operations),
         neuron_updates_per_sample=run.mean(run.updates),
         cycles_per_sample=mean_cycles,
-        cycles_per_step=None if mean_cycles is None else mean_cycles / max(steps, 1e-9),
+        cycles_per_step=None if mean_cycles is None else mean_cycles / max(mean_steps, 1e-9),
         latency_us=None if mean_cycles is None else mean_cycles / mhz,
         clock_mhz=mhz,
         clock_source=clock,

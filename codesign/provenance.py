@@ -38,10 +38,13 @@ def command(model: str, settings: Settings, calibration: str | None = None) -> s
     if array != (usual["array_rows"], usual["array_columns"]):
         words += ["--array", f"{array[0]}x{array[1]}"]
     for key, value in flat.items():
-        if value == usual[key] or isinstance(value, dict):
+        if value == usual[key]:
             continue
         option = "--target" if key == "board" else "--" + key.replace("_", "-")
-        if key in by_set:
+        if isinstance(value, dict):
+            pairs = ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in value.items())
+            words += ["--set", f"{key}={{{pairs}}}"]
+        elif key in by_set:
             words += ["--set", f"{key}={json.dumps(value)}"]
         elif isinstance(value, bool):
             words.append(option if value else option.replace("--", "--no-", 1))
@@ -67,8 +70,6 @@ def provenance(model: Path, settings: Settings, calibration: Stimulus | None) ->
             "inputs_sha256": hashlib.sha256(calibration.inputs.tobytes()).hexdigest(),
         }  # fmt: skip
     made["commands"] = {"compile": command(model.name, settings, name)}
-    if isinstance(widths := settings.quantisation.weight_bits, dict):
-        made["weight_bits"] = widths
     return made
 
 

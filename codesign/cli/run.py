@@ -147,6 +147,7 @@ def evaluate(
     directory: Directory,
     input: Input,
     samples: Annotated[int | None, typer.Option(help="Only the first N samples.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Only the first N steps of each.")] = None,
     no_rtl: Annotated[bool, typer.Option("--no-rtl", help="Do not run the RTL.")] = False,
     no_float: Annotated[bool, typer.Option("--no-float", help="Do not run the model.")] = False,
     stream_length: StreamLength = None,
@@ -173,7 +174,7 @@ def evaluate(
 
         artefact = Artefact.open(directory)
         found = run(
-            artefact, input, samples=samples, rtl=not no_rtl, float=not no_float,
+            artefact, input, samples=samples, steps=steps, rtl=not no_rtl, float=not no_float,
             run_time=RunTime(
                 stream_length=stream_length, tolerance=tolerance, margin=margin, age=age,
                 compensation=compensation, noise_seed=noise_seed,

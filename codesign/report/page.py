@@ -147,6 +147,7 @@ def _commands(name: str, report: dict[str, Any]) -> list[dict[str, str]]:
     if evaluation:
         line = f"nervure evaluate {name} --input {evaluation['source']}"
         line += f" --samples {evaluation['samples']}"
+        line += f" --steps {evaluation['steps']}" if evaluation.get("steps") else ""
         line += " --no-rtl" if evaluation["mismatches"] is None else ""
         run_time = RunTime(**{f.name: evaluation.get(f.name) for f in fields(RunTime)})
         line += "".join(f" {word}" for word in run_time.options())
