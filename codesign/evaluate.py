@@ -38,8 +38,9 @@ class Evaluation:
     confusion : [label][decision] counts of the golden model. clock_mhz : of `latency_us`.
     streams : by stochastic layer {"length", "mean"}: the bits of a stream, and how many of them
     a sum took in the mean, which early termination shortens. stream_curve : the same data at all
-    stream lengths (codesign/stream_curve.py). steps : most of a sample that ran. stream_length, tolerance, margin, age,
-    compensation, noise_seed : as asked for (RunTime), None is what it was compiled with.
+    stream lengths (codesign/stream_curve.py). steps : most of a sample that ran. stream_length,
+    tolerance, margin, age, compensation, noise_seed : as asked for (RunTime), None is what it was
+    compiled with.
     """
 
     accuracy: dict[str, float | None]
@@ -126,8 +127,8 @@ def evaluate(
     """Runs labelled data; the outcome is also put into the artefact's report.
 
     samples, steps : only the first so many, of each sample. rtl, float : whether to run these too.
-    run_time : what hardware can change. progress : called with a text; its `count`, if it has one, with samples
-    done and samples.
+    run_time : what hardware can change. progress : called with a text; its `count`, if it has one,
+    with samples done and samples.
     """
     from sim.stimulus import quantise_inputs
 

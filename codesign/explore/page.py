@@ -87,7 +87,7 @@ def render(found: dict[str, Any]) -> str:
 
 
 def designs_csv(found: dict[str, Any]) -> str:
-    """All trials as a table: number, whether on the front, fidelity, choices, values, why failed."""
+    """All trials as a table: number, on the front or not, fidelity, choices, values, failures."""
     names = list(dict.fromkeys(name for o in found["outcomes"] for name in o["choice"]))
     values = [n for n in OBJECTIVES if any(n in o["values"] for o in found["outcomes"])]
     text = io.StringIO()
