@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from codesign.runtime import AS_COMPILED, RunTime
 from codesign.settings import Settings
 from hdl.params.errors import UserError
@@ -22,10 +24,12 @@ if TYPE_CHECKING:
     from mapping.mapped import Mapped
     from mapping.program import Program
 
-__all__ = ["MARKER", "Artefact", "mapping_digest", "replacing", "write_json"]
+__all__ = ["ACTIVITY", "MARKER", "Artefact", "mapping_digest", "replacing", "write_json"]
 
 #: The file that makes a directory ours.
 MARKER = "nervure.json"
+#: Events per step of inputs and neurons that the mapping was made for.
+ACTIVITY = "activity.npz"
 VERSION = 1
 
 
@@ -141,15 +145,35 @@ class Artefact:
         """What it computes, at run time's choices."""
         return self.run_time.program(self.compiled, self.settings.crossbar)
 
+    @property
+    def activity(self) -> dict[str, np.ndarray] | None:
+        """Events per step that the mapping was made for, by input and population (codesign/
+        activity.py); None, 1 everywhere, in artefacts that don't say."""
+        from codesign.activity import by_name
+        from sim.npz import read_npz
+
+        path = self.directory / ACTIVITY
+        if not path.is_file():
+            return None
+        counted = read_npz(path, ("events_per_step",)).get("events_per_step", np.zeros(0))
+        size = self.compiled.input_size + sum(p.size for p in self.compiled.populations)
+        if (
+            counted.dtype != np.float32
+            or counted.shape != (size,)
+            or not ((counted >= 0) & np.isfinite(counted)).all()
+        ):
+            raise UserError(f"{path}: damaged; compile it again")
+        return by_name(self.compiled, counted)
+
     @cached_property
     def mapped(self) -> Mapped:
-        """The mapping, made again from Program and settings: it is a function of them."""
+        """The mapping, made again from Program, settings and activity: a function of them."""
         from mapping.mapper import map_program
 
-        mapped = map_program(self.compiled, self.settings.target)
+        mapped = map_program(self.compiled, self.settings.target, self.activity)
         if mapping_digest(mapped) != self.manifest["mapping"]:
             raise UserError(
-                f"{self.directory}: program.json or arrays.npz do not belong to the "
+                f"{self.directory}: program.json, arrays.npz or {ACTIVITY} do not belong to the "
                 "Verilog (changed, or written by another version of nervure); compile it again"
             )
         return replace(mapped, program=self.program)
