@@ -18,7 +18,7 @@ from mapping.place import mesh_size
 from mapping.program import Program
 from mapping.schedule import Schedule
 
-__all__ = ["Mapped", "Target", "map_program"]
+__all__ = ["Mapped", "Target", "map_program", "spikes_of"]
 
 Activity = Mapping[str, Any]
 
@@ -33,7 +33,7 @@ def map_program(program: Program, target: Target, activity: Activity | None = No
     _check_target(target)
     network = flatten(program)
     schedule = Schedule.fit(network.edges, network.depth, target.interval)
-    spikes = _spikes(program, network, activity)
+    spikes = spikes_of(program, network, activity)
     cores = target.cores or len(kinds_of(program))
     target = replace(target, cores=cores)
     width, height = mesh_size(cores, target.width, target.height)
@@ -67,7 +67,7 @@ def _check_target(target: Target) -> None:
         )
 
 
-def _spikes(program: Program, network: Network, activity: Activity | None) -> np.ndarray:
+def spikes_of(program: Program, network: Network, activity: Activity | None) -> np.ndarray:
     """Expected events per step of each source."""
     spikes = np.ones(network.sources)
     if activity is None:
