@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mapping.program import Program
     from sim.stimulus import Stimulus
 
-__all__ = ["Condition", "duration", "evaluate_devices"]
+__all__ = ["Condition", "crossed", "duration", "evaluate_devices"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +148,7 @@ def evaluate_devices(
                 if calibration is not None:
                     warmth[:] = _fitted(np.stack(fitted[:count]), calibration)
                 elif temperature is None:
-                    warmth[0::2], warmth[1::2] = _crossed(own, stimulus.labels)
+                    warmth[0::2], warmth[1::2] = crossed(own, stimulus.labels)
                 mean = float(warmth.mean())
                 stacked = {name: values / mean for name, values in stacked.items()}
                 figures = summary(own / warmth[:, None], stimulus.labels, 1.0, stacked)
@@ -165,7 +165,7 @@ def _tells(scores: np.ndarray, labels: np.ndarray) -> bool:
     return bool((total[np.arange(len(labels)), labels] < total.max(1)).any())
 
 
-def _crossed(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+def crossed(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Temperatures of even and of odd samples, each fitted on the others; where the others are all
     decided right, that of the one half that isn't, or 1."""
     halves = [(scores[:, k::2], labels[k::2]) for k in (0, 1)]

@@ -1,0 +1,34 @@
+"""What a mapped design costs, from the models of codesign/cost: the one place that knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from codesign.explore.trial import Answers
+    from codesign.settings import Settings
+    from mapping.mapped import Mapped
+
+__all__ = ["costs", "estimate"]
+
+
+def estimate(
+    mapped: Mapped, answers: Answers, settings: Settings
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Values of OBJECTIVES that hardware has, and what to know of them."""
+    from codesign.cost.cycles import cycles
+    from codesign.cost.resources import resources
+
+    area = resources(mapped.mesh, mapped.host)
+    found = {name: float(getattr(area, name)) for name in ("lut", "ff", "bram", "dsp", "fmax_mhz")}
+    done = cycles(mapped, answers.done)
+    found["cycles"] = done.per_sample * answers.members
+    found["latency_us"] = found["cycles"] / found["fmax_mhz"]
+    return found, area.warnings
+
+
+def costs(guess: Mapping[str, float], area: Mapping[str, float], cycles: float) -> dict[str, Any]:
+    """All hardware values of a design whose area and cycles are better known than `guess`ed."""
+    latency = cycles / area["fmax_mhz"]
+    return {**area, "cycles": cycles, "latency_us": latency}

@@ -1,0 +1,239 @@
+"""From estimates to measurements: designs of the front are built, placed and routed, verified.
+
+In rounds: of the estimated front those designs are synthesised that say most about it (end points,
+the knee, then always the one farthest from all before). What they measure replaces their
+estimates, and the median ratio of measured to estimated corrects the estimates of all others; then
+the front is another, and the next round begins. The end points of the last front are verified, and
+where the RTL's cycles differ from those counted, the RTL's hold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from codesign.explore.cost import costs
+from codesign.explore.front import end_points, front, spread
+from codesign.explore.outcome import Outcome
+from codesign.explore.study import Search
+from codesign.explore.trial import Task
+from codesign.explore.workers import Lost, Workers
+from codesign.settings import Settings
+from hdl.params.errors import CheckFailed, UserError
+
+__all__ = ["Build", "Refinement", "build", "check", "refined"]
+
+#: Designs of a round after the first, whatever the workers: so the rounds are the same for any.
+ROUND = 4
+#: What placing and routing measures; latency and energy follow.
+MEASURED = ("lut", "ff", "bram", "dsp", "fmax_mhz")
+#: Samples of the data set that the RTL answers.
+CHECKED_SAMPLES = 128
+#: Seconds that a synthesis and a verification are taken to need before one was seen.
+GUESS = 60.0
+
+
+@dataclass(frozen=True)
+class Build:
+    """A design to build: where, and from what."""
+
+    task: Task
+    settings: Mapping[str, Any]
+    steps: int | None
+    folder: str
+
+
+def _artefact(order: Build) -> Any:
+    """The artefact in its folder, compiled if it is not there yet."""
+    from codesign.artefact import Artefact
+    from codesign.compile import compile_model
+
+    wanted = Settings().with_values(dict(order.settings))
+    table = order.task.base.get("device_table")
+    if table is not None:
+        wanted = replace(wanted, crossbar=replace(wanted.crossbar, device_table=Path(table)))
+    folder = Path(order.folder)
+    try:
+        artefact = Artefact.open(folder)
+        if artefact.manifest["settings"] == wanted.flat():
+            return artefact
+    except UserError:
+        pass
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return compile_model(order.task.model, folder, wanted, calibration=order.task.calibration)
+
+
+def build(order: Build) -> dict[str, Any]:
+    """Compiles, places and routes; {"values"} of MEASURED, or {"failed"}; and {"seconds"}."""
+    from codesign.report import write_report
+    from codesign.synth.design import synth_artefact
+
+    begun = time.monotonic()
+    found: dict[str, Any] = {}
+    try:
+        artefact = _artefact(order)
+        result = synth_artefact(artefact, workers=1).to_json()
+        write_report(artefact)
+        found["values"] = {name: result[name] for name in MEASURED}
+        if None in found["values"].values():
+            found = {"failed": "placed, but no clock was found in it"}
+    except (UserError, CheckFailed) as error:
+        found["failed"] = str(error)
+    return {**found, "seconds": round(time.monotonic() - begun, 2)}
+
+
+def check(order: Build) -> dict[str, Any]:
+    """Verifies a design, and runs its RTL on data; {"cycles", "seconds"}, or
+    {"failed"}."""
+    from codesign.evaluate import evaluate
+    from codesign.report import write_report
+    from codesign.verify import verify
+
+    begun = time.monotonic()
+    found: dict[str, Any] = {}
+    try:
+        artefact = _artefact(order)
+        verified = verify(artefact)
+        if not verified.passed:
+            raise CheckFailed(f"verify: {verified.status}; see {order.folder}/report.html")
+        samples = min(order.task.samples or CHECKED_SAMPLES, CHECKED_SAMPLES)
+        run = evaluate(
+            artefact, order.task.dataset, samples=samples, steps=order.steps, float=False
+        )
+        if not run.passed:
+            raise CheckFailed(f"evaluate: RTL and golden model differ in {run.mismatches} words")
+        write_report(artefact)
+        found |= {"cycles": run.cycles_per_sample, "samples": run.samples}
+    except (UserError, CheckFailed) as error:
+        found["failed"] = str(error)
+    return {**found, "seconds": round(time.monotonic() - begun, 2)}
+
+
+def _ratios(
+    outcomes: Mapping[int, Outcome], steps: Mapping[int, Mapping[str, Any]]
+) -> dict[str, float]:
+    """Measured over estimated, the median of all that were synthesised."""
+    found = {}
+    for name in MEASURED:
+        pairs = [
+            (step["values"][name], outcomes[number].estimate.get(name, 0.0))
+            for number, step in steps.items()
+            if "values" in step and number in outcomes
+        ]
+        ratios = [measured / estimated for measured, estimated in pairs if estimated > 0]
+        if ratios:
+            found[name] = float(np.median(ratios))
+    return found
+
+
+def refined(
+    outcomes: Mapping[int, Outcome], steps: Mapping[int, Mapping[str, Any]]
+) -> tuple[dict[int, Outcome], dict[str, float]]:
+    """The outcomes with what is measured in place of what was estimated, all others corrected; and
+    the ratios that they are corrected by."""
+    ratios = _ratios(outcomes, steps)
+    found = {}
+    for number, outcome in outcomes.items():
+        step = steps.get(number, {})
+        if outcome.failed is not None:
+            found[number] = outcome
+            continue
+        guess = outcome.estimate
+        area = {n: guess[n] * ratios.get(n, 1.0) for n in MEASURED if n in guess}
+        area |= step.get("values", {})
+        cycles = step.get("check", {}).get("cycles") or guess["cycles"]
+        fidelity = "estimate"
+        if "values" in step:
+            fidelity = "verified" if "cycles" in step.get("check", {}) else "synthesis"
+        failed = step.get("failed") or step.get("check", {}).get("failed")
+        values = {**outcome.values, **costs(guess, area, cycles)}
+        found[number] = replace(outcome, values=values, fidelity=fidelity, failed=failed)
+    return found, ratios
+
+
+class Refinement:
+    """The rounds. `told` is called after each; `end` is when all must be over (time.monotonic)."""
+
+    def __init__(
+        self, search: Search, out: Path, workers: Workers, end: float | None,
+        say: Callable[[str], None], told: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self.search, self.plan, self.out = search, search.plan, out
+        self.workers, self.end, self.say, self.told = workers, end, say, told
+        self.steps: dict[int, dict[str, Any]] = search.store.steps()
+
+    def outcomes(self) -> tuple[dict[int, Outcome], dict[str, float]]:
+        """All, as they are known now."""
+        found, ratios = refined(self.search.outcomes(), self.steps)
+        return {number: self.search.judged(o) for number, o in found.items()}, ratios
+
+    def designs(self) -> dict[int, str]:
+        """Folders of the designs that were built."""
+        built = sorted(n for n, step in self.steps.items() if "values" in step)
+        return {n: f"designs/{n}" for n in built if (self.out / "designs" / str(n)).is_dir()}
+
+    def run(self) -> None:
+        """Rounds until the end points are as sure as the plan wants, or time is over."""
+        while (jobs := self._next()) is not None:
+            work, designs = jobs
+            designs = designs[: self._room(work)]
+            if not designs:
+                return
+            self._round(work, designs)
+            self.told()
+
+    def _next(self) -> tuple[Callable[[Build], dict[str, Any]], list[Outcome]] | None:
+        """What to do with which designs; None if nothing is left to do."""
+        found = front(self.outcomes()[0].values(), self.plan.objectives)
+        ends = end_points(found, self.plan.objectives)
+        built, checked = set(self.steps), {n for n, s in self.steps.items() if "check" in s}
+        new = [o for o in ends if o.number not in built]
+        if new and (room := max(2 * self.plan.synth - len(built), 0)):
+            return build, new[:room]
+        sure = [o for o in ends if o.number in built and o.number not in checked]
+        most = len(ends) if self.plan.verify is None else self.plan.verify - len(checked)
+        if sure and most > 0:
+            return check, sure[:most]
+        fill = [o for o in spread(found, self.plan.objectives, built) if o.number not in built]
+        if fill and (room := max(self.plan.synth - len(built), 0)):
+            return build, fill[: min(ROUND, room)]
+        more = [o for o in spread(found, self.plan.objectives, checked)
+                if o.number in built and o.number not in checked]  # fmt: skip
+        if self.plan.verify is not None and more and most > 0:
+            return check, more[: min(ROUND, most)]
+        return None
+
+    def _room(self, work: Callable[[Build], dict[str, Any]]) -> int | None:
+        """How many the time that is left allows; None: any number."""
+        if self.end is None:
+            return None
+        steps = self.steps.values()
+        builds = [step["seconds"] for step in steps]
+        checks = [step["check"]["seconds"] for step in steps if "check" in step]
+        one = max(builds if work is build else checks, default=GUESS)
+        left = self.end - time.monotonic()
+        if work is build:  # what is built now has to be verified too
+            left -= max(checks, default=GUESS / 4)
+        return max(int(left / one), 0) * self.workers.size
+
+    def _round(self, work: Callable[[Build], dict[str, Any]], designs: Sequence[Outcome]) -> None:
+        doing = "verifying" if work is check else "placing and routing"
+        numbers = ", ".join(str(o.number) for o in designs)
+        self.say(f"{doing} design{'s' if len(designs) > 1 else ''} {numbers}")
+        folder = (self.out / "designs").absolute()
+        orders = [
+            Build(self.search.task, o.settings, o.steps, str(folder / str(o.number)))
+            for o in designs
+        ]
+        for index, result in self.workers.run(work, orders):
+            number = designs[index].number
+            result = {"failed": result.reason, "seconds": 0.0} if isinstance(result, Lost) else (
+                result)  # fmt: skip
+            known = {**self.steps.get(number, {}), "check": result} if work is check else result
+            self.steps[number] = known
+            self.search.store.add_step(number, known)
