@@ -1,14 +1,29 @@
 """Which tile each core gets: short ways for many events.
 
 Cost: events per step times hops, summed over pairs of cores; the host is the tile (0, -1).
-Start: row by row, or the heaviest talkers next to each other; then annealing by swaps.
+Starts: row by row, a Hilbert curve, the slowest modes of the traffic's Laplacian; then annealing by
+swaps. A second stage may spend some of what was gained on a lighter heaviest link.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
 
-__all__ = ["distances", "mesh_size", "place"]
+import numpy as np
+from scipy.sparse import csr_array, sparray
+
+from mapping.starts import hilbert, spectral
+
+__all__ = ["distances", "mean_hops", "mesh_size", "place"]
+
+#: Partners of a core that annealing and the spectral start see, in the mean.
+PARTNERS, STRONG = 32, 12
+
+#: Swaps per tile that are tried: annealing, balancing.
+MOVES, BALANCING = 2500, 200
+
+#: Meshes of at most so many tiles anneal every start.
+SMALL = 64
 
 
 def mesh_size(cores: int, width: int | None = None, height: int | None = None) -> tuple[int, int]:
@@ -28,72 +43,142 @@ def distances(width: int, height: int) -> np.ndarray:
     return np.abs(x[:, None] - x) + np.abs(y[:, None] - y)
 
 
-def place(traffic: np.ndarray, width: int, height: int, seed: int = 0) -> np.ndarray:
-    """Tile of each core. `traffic` [cores + 1, cores + 1]: events per step, the host last."""
-    cores, tiles = len(traffic) - 1, width * height
-    if tiles == 1:
-        return np.zeros(cores, dtype=np.int64)
-    hops = distances(width, height)
-    flow = np.zeros((tiles + 1, tiles + 1))
-    flow[:cores, :cores] = (traffic + traffic.T)[:cores, :cores]
-    flow[-1, :cores] = flow[:cores, -1] = (traffic + traffic.T)[-1, :cores]
+def _spots(tile: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and rows of nodes, the host's added."""
+    x, y = np.append(tile % width, 0), np.append(tile // width, -1)
+    return x.astype(np.int32), y.astype(np.int32)
+
+
+def _cost(flow: csr_array, tile: np.ndarray, width: int) -> float:
+    """Events per step times hops."""
+    x, y = _spots(tile, width)
+    row = np.repeat(np.arange(flow.shape[0]), np.diff(flow.indptr))
+    way = np.abs(x[row] - x[flow.indices]) + np.abs(y[row] - y[flow.indices])
+    return float(flow.data @ way)
+
+
+def mean_hops(traffic: np.ndarray | sparray, tile: np.ndarray, width: int) -> float:
+    """Hops per event that leaves its core; `traffic` as `place` takes it."""
+    flow = csr_array(traffic, dtype=np.float64)
+    gone = float(flow.sum() - flow.diagonal().sum())
+    return _cost(flow, tile, width) / gone if gone else 0.0
+
+
+def place(
+    traffic: np.ndarray | sparray, width: int, height: int, seed: int = 0, slack: float = 0.0
+) -> np.ndarray:
+    """Tile of each core.
+
+    traffic : [cores + 1, cores + 1] events per step from row to column, the host last.
+    slack : share of the hops that may be given up for a lighter heaviest link, each event counted
+        as a flit of its own. Raises ValueError for negative traffic or too few tiles.
+    """
+    directed = csr_array(traffic, dtype=np.float64)
+    cores, tiles = directed.shape[0] - 1, width * height
+    if directed.shape != (cores + 1, cores + 1) or not 0 <= cores <= tiles:
+        raise ValueError(f"traffic: {directed.shape} does not fit {width} x {height} tiles")
+    if not (np.isfinite(directed.data).all() and (directed.data >= 0).all()):
+        raise ValueError("traffic must be finite and not negative")
+    directed = _padded(directed, tiles)
+    flow = csr_array(directed + directed.T)
+    if tiles < 2 or not flow.nnz:
+        return np.arange(cores)
     rng = np.random.default_rng(seed)
-    starts = [np.arange(tiles), _greedy(flow, hops)]
-    best = min(
-        (_anneal(flow, hops, start, rng) for start in starts),
-        key=lambda where: _cost(flow, hops, where),
-    )
+    near = _strongest(flow, PARTNERS)
+    starts = [np.arange(tiles), hilbert(width, height)]
+    strong = _strongest(near, STRONG)
+    modes = _spectral(strong, width, height, rng)
+    starts += sorted(modes, key=lambda tile: _cost(strong, tile, width))[:1]
+    if tiles > SMALL:
+        starts = [min(starts, key=lambda tile: _cost(flow, tile, width))]
+    ends = [_anneal(near, start, width, height, rng) for start in starts]
+    best = min(ends, key=lambda tile: _cost(flow, tile, width))
+    if slack > 0:
+        allowed = slack * _cost(flow, best, width) / 2
+        best = _balance(directed, near, best, width, height, allowed, rng)
     return best[:cores]
 
 
-def _cost(flow: np.ndarray, hops: np.ndarray, where: np.ndarray) -> float:
-    at = np.append(where, len(where))
-    return float((flow * hops[np.ix_(at, at)]).sum())
+def _padded(traffic: csr_array, tiles: int) -> csr_array:
+    """Empty tiles as cores without traffic, before the host; none from a core to itself."""
+    pairs = traffic.tocoo()
+    host = traffic.shape[0] - 1
+    row, column = (np.where(k == host, tiles, k) for k in pairs.coords)
+    kept = (row != column) & (pairs.data > 0)
+    return csr_array((pairs.data[kept], (row[kept], column[kept])), shape=(tiles + 1, tiles + 1))
 
 
-def _greedy(flow: np.ndarray, hops: np.ndarray) -> np.ndarray:
-    """One core after another, the one most tied to those placed, to its best free tile."""
-    tiles = len(flow) - 1
-    where = np.full(tiles, -1)
-    free = np.ones(tiles, dtype=bool)
-    tie = flow[-1, :tiles].copy()
-    pull = np.zeros((tiles, tiles))  # cost of core i at tile t
-    pull += flow[-1, :tiles, None] * hops[-1, :tiles]
-    left = np.ones(tiles, dtype=bool)
-    for _ in range(tiles):
-        core = int(np.argmax(np.where(left, tie + 1e-9 * flow[:tiles, :tiles].sum(1), -1.0)))
-        price = np.where(free, pull[core] + 1e-6 * hops[-1, :tiles], np.inf)
-        tile = int(np.argmin(price))
-        where[core], free[tile], left[core] = tile, False, False
-        tie += flow[core, :tiles]
-        pull += flow[core, :tiles, None] * hops[tile, :tiles]
-    return where
+def _strongest(flow: csr_array, partners: int) -> csr_array:
+    """The traffic above a uniform background, which costs the same wherever the cores are."""
+    most = partners * flow.shape[0]
+    if flow.nnz <= most:
+        return flow
+    above = flow.data - np.partition(flow.data, -most)[-most]
+    kept = above > 0
+    if not kept.any():
+        return flow
+    indptr = np.append(0, np.cumsum(kept))[flow.indptr]
+    return csr_array((above[kept], flow.indices[kept], indptr), shape=flow.shape)
+
+
+def _spectral(
+    flow: csr_array, width: int, height: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Placements by modes; cores without traffic take what tiles are left."""
+    inner = flow[:-1, :-1]
+    busy = np.flatnonzero(np.diff(inner.indptr))
+    for part in spectral(csr_array(inner[busy][:, busy]), width, height, rng):
+        tile = np.empty(width * height, np.int64)
+        tile[busy] = part
+        tile[np.diff(inner.indptr) == 0] = np.setdiff1d(np.arange(width * height), part)
+        yield tile
+
+
+def _integers(flow: csr_array) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], float]:
+    """indptr, indices and integer weights of a symmetric flow, and how much it was scaled."""
+    scale = (1 << 30) / float(flow.data.max())
+    weight = np.rint(flow.data * scale).astype(np.int32)
+    return (flow.indptr.astype(np.uint64), flow.indices.astype(np.uint32), weight), scale
 
 
 def _anneal(
-    flow: np.ndarray, hops: np.ndarray, where: np.ndarray, rng: np.random.Generator
+    flow: csr_array, start: np.ndarray, width: int, height: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Swap two cores, or a core and an empty tile, while it cools."""
-    tiles = len(where)
-    at = np.append(where, tiles)
-    rounds = min(400 * tiles, 40_000)
-    cost = best_cost = _cost(flow, hops, where)
-    best = where.copy()
-    heat = cost / max(tiles, 1) * 0.5
-    pairs = rng.integers(tiles, size=(rounds, 2))
-    chances = rng.random(rounds)
-    for k in range(rounds):
-        i, j = pairs[k]
-        if i == j:
-            continue
-        change = hops[at[j]][at] - hops[at[i]][at]
-        gap = flow[i] - flow[j]
-        # The pair's own distance does not change: leave its two terms out.
-        delta = 2 * (gap @ change - gap[i] * change[i] - gap[j] * change[j])
-        limit = heat * (1 - k / rounds) ** 2
-        if delta <= 0 or (limit > 0 and chances[k] < np.exp(-delta / limit)):
-            at[i], at[j] = at[j], at[i]
-            cost += delta
-            if cost < best_cost - 1e-9:
-                best_cost, best = cost, at[:-1].copy()
-    return best
+    from mapping.swaps import anneal
+
+    x, y = _spots(start, width)
+    graph, scale = _integers(flow)
+    heat = 0.3 * scale * float(flow.sum()) / len(start)
+    reach = 4 if len(start) > SMALL else max(width, height)
+    seed = int(rng.integers(1 << 31))
+    anneal(*graph, x, y, width, height, MOVES * len(start), heat, reach, seed)
+    return (y[:-1] * width + x[:-1]).astype(np.int64)
+
+
+def _balance(
+    directed: csr_array, near: csr_array, tile: np.ndarray, width: int, height: int, slack: float,
+    rng: np.random.Generator,
+) -> np.ndarray:  # fmt: skip
+    """The placement, or one whose heaviest link carries less."""
+    from mapping.swaps import add_loads, balance
+
+    def loads(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        out = np.zeros((4, height + 1, width))
+        pairs = directed.tocoo()
+        add_loads(out, x, y, pairs.row, pairs.col, pairs.data)
+        return out
+
+    x, y = _spots(tile, width)
+    before = loads(x, y)
+    pairs = near.tocoo()
+    row, column = pairs.coords
+    there, back = (np.asarray(directed[i, j]) for i, j in ((row, column), (column, row)))
+    (indptr, indices, weight), scale = _integers(near)
+    out = np.rint(weight * (there / (there + back))).astype(np.int32)
+    balance(
+        indptr, indices, out, weight - out, x, y, before * scale, BALANCING * len(tile),
+        int(slack * scale), int(rng.integers(1 << 31)),
+    )  # fmt: skip
+    if loads(x, y).max() >= before.max():
+        return tile
+    return (y[:-1] * width + x[:-1]).astype(np.int64)
