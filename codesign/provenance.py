@@ -27,12 +27,14 @@ CROSSBAR = ("device", "device_table", "sampling", "pairs", "adc_bits", "program_
             "device_seed")  # fmt: skip
 
 
-def command(model: str, settings: Settings, calibration: str | None = None) -> str:
+def command(
+    model: str, settings: Settings, calibration: str | None = None, out: str | None = None
+) -> str:
     """The command line that compiles `model` with these settings and no settings file."""
     usual, flat = Settings().flat(), settings.flat()
     array = flat.pop("array_rows"), flat.pop("array_columns")
     by_set = {f.name for f in fields(settings.crossbar)} - set(CROSSBAR)
-    words = ["nervure", "compile", model, "-o", Path(model).stem]
+    words = ["nervure", "compile", model, "-o", out or Path(model).stem]
     if calibration is not None:
         words += ["--calibration", calibration]
     if array != (usual["array_rows"], usual["array_columns"]):

@@ -39,6 +39,9 @@ class Work:
         """`done` of `total` are done."""
         self.done, self.total = done, total
 
+    def below(self, thing: RenderableType) -> None:
+        """What is known so far, below the bar of a terminal; nothing elsewhere."""
+
     def line(self) -> str:
         """The state as text."""
         of = f" {self.done}/{self.total}" if self.total else ""
@@ -63,6 +66,9 @@ class _Live(Work):
     def count(self, done: int, total: int) -> None:
         super().count(done, total)
         self.progress.update(self.task, completed=done, total=total)
+
+    def below(self, thing: RenderableType) -> None:
+        self.progress.under = thing  # type: ignore[attr-defined]
 
 
 class _Lines(Work):
@@ -163,7 +169,16 @@ def _bar() -> Progress:
         TimeElapsedColumn,
     )
 
-    return Progress(
+    class Bar(Progress):
+        """Progress with something below it."""
+
+        under: RenderableType = ""
+
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield from super().get_renderables()
+            yield self.under
+
+    return Bar(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
