@@ -22,9 +22,12 @@ is told by its `dendrites`:
   `hdl/params/ssm/diagonal.py`, which also tell what stands in `arrays`. It has one projection, one
   to one (row r has target r alone, weight 1, exponent 0): neuron n of the source feeds u[n].
 - Gate: the sum is a product, by the equations of `hdl/params/ssm/gate.py`. It has one projection
-  for each `port`, "left" and "right", one to one.
+  for each `port`, "left" and "right": neuron n of the source feeds that input n, one to one unless
+  the gate spreads its inputs.
 
-The rest of the neuron equations then follows.
+The rest of the neuron equations then follows. Of a population with `winners` only these send, by
+the equations of `hdl/params/winners.py`; it sums exactly, has whole groups, and its neurons all emit
+in one way.
 
 On disk: a directory with `program.json` (schema version, everything but arrays) and
 `arrays.npz`; no pickles; same Program, same bytes.
@@ -43,6 +46,7 @@ from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import Streams
 from hdl.params.ssm.diagonal import Diagonal
 from hdl.params.ssm.gate import Gate
+from hdl.params.winners import Winners
 
 __all__ = ["VERSION", "Formats", "Input", "Population", "Program", "Projection"]
 
@@ -85,6 +89,8 @@ class Population:
     `payload_scale`: real value of one unit of an emitted value (1.0 for spikes), the largest over
     the neurons; see `emission_scale`.
     `node`: the model's node that it came from; `kind`: that node's kind ("LIF", "LI", ...).
+    `apart`: populations of one such name share cores only with each other, if there are enough; "":
+    with all others. `winners`: who sends, None: all.
     `dendrites`: how it sums its input (see the module); None: exactly. `arrays`: int64, the data of
     its devices or states; "table" [2**table_bits] what it emits, where its emission is read from a
     table (Emit.TABLE); empty otherwise.
@@ -100,6 +106,8 @@ class Population:
     node: str = ""
     dendrites: Streams | AttentionParams | Crossbar | Diagonal | Gate | None = None
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    winners: Winners | None = None
+    apart: str = ""
 
     def __post_init__(self) -> None:
         if set(self.fields) != set(FIELDS):
@@ -125,7 +133,7 @@ class Projection:
     shifted left by `exponent`. `weight_bits` 1: weights are -1 and +1, rows are full.
     `port`: into an attention population "query", "key" or "value", one to one (row r has target r
     alone, weight 1, exponent 0) from spikes of as many neurons as it has; into a gate "left" or
-    "right", one to one; "" otherwise.
+    "right", weights of 1 as its equation says; "" otherwise.
     """
 
     source: str

@@ -158,6 +158,8 @@ class NeuronCore(wiring.Component):
             emitter.write_word.eq(addresses[depth]),
             emitter.write_fired.eq(fired),
         ]
+        if emitter.selects:
+            m.d.comb += emitter.write_score.eq(updates[0].new_state.membrane)
 
         m.d.comb += [
             emitter.i_word.eq(word),

@@ -1,6 +1,6 @@
 """Sends what the neurons of a core have to say after an update."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -10,6 +10,7 @@ from hdl.memory import registered
 from hdl.neuron.payload import Payload
 from hdl.neuron.ports import ConfigPort, emission_layout
 from hdl.neuron.update import record_layout, state_layout
+from hdl.neuron.winners import Winners
 from hdl.params.neuron import CoreParams, bits_for
 from hdl.stream import Fork
 
@@ -45,12 +46,17 @@ class Emitter(wiring.Component):
     clear : with `write`: the neurons of `write_word` have sent 0.
     restore, restore_word, restore_sent : these neurons of a word have sent that; nothing else goes
         on.
+
+    If only winners send:
+
+    write_score : with `write`: the neuron's membrane.
     """
 
     def __init__(self, params: CoreParams, config: ConfigPort, images=None):
         p = self.params = params
         u = p.update_lanes
         self.payload = Payload(p, config, images)
+        self.selects = p.winners is not None and not p.winners.all
         sent = {
             "sent_word": In(bits_for(p.state_words)),
             "sent": Out(u * p.sent_bits),
@@ -75,6 +81,7 @@ class Emitter(wiring.Component):
                 "busy": Out(1),
             }
             | (sent if p.changes else {})
+            | ({"write_score": In(signed(p.membrane_bits))} if self.selects else {})
         )
 
     def elaborate(self, platform):
@@ -89,6 +96,17 @@ class Emitter(wiring.Component):
             write.en.eq(self.write),
             fired.addr.eq(self.i_word),
         ]
+
+        sends = fired.data
+        if self.selects:
+            m.submodules.winners = winners = Winners(p)
+            m.d.comb += [
+                winners.write.eq(self.write),
+                winners.score.eq(self.write_score),
+                winners.step.eq(self.i_valid),
+                winners.move.eq(self.i_ready),
+            ]
+            sends = fired.data & winners.chosen
 
         # Read: the word's memory outputs are there.
         read = Signal()
@@ -119,7 +137,7 @@ class Emitter(wiring.Component):
                 read.eq(self.i_valid),
                 read_word.eq(self.i_word),
                 read_range.eq(self.i_range),
-                left.eq(Mux(read, fired.data, 0)),
+                left.eq(Mux(read, sends, 0)),
                 word.eq(read_word),
                 number.eq(read_range),
             ]

@@ -22,7 +22,7 @@ At the step's update, with D = `decay_bits`, M = `membrane_bits`, C = `current_b
     acc     = 0
 
 With other dendrites (hdl/params/dendrites.py) acc is their sum instead. The neuron emits, once per
-update::
+update, if it isn't silenced by the winners of its group (hdl/params/winners.py)::
 
     NONE   nothing
     SPIKE  an event of value 1 if it spiked
@@ -50,6 +50,7 @@ from enum import IntEnum
 from typing import Any
 
 from hdl.params.dendrites import DendritesParams, Memory
+from hdl.params.winners import Winners
 
 __all__ = [
     "FIELDS", "CoreParams", "Emit", "Range", "Reset", "bits_for", "sends_changes", "sends_value",
@@ -150,6 +151,8 @@ class CoreParams:
     dendrites : what sums the input; None is the event-driven synapses that the parameters from
         `index` to `payload_bits` describe. With others these don't count, `lanes` and
         `update_lanes` are 1, and the ranges cover all slots at one level.
+    winners : only these of each group of neighbours send (hdl/params/winners.py); None: all. Then
+        `update_lanes` is 1, the core has one range, from 0 on, of whole groups, and no `changes`.
     """
 
     slots: int
@@ -175,6 +178,7 @@ class CoreParams:
     table_bits: int = 0
     tables: tuple[int, ...] = ()
     dendrites: DendritesParams | None = None
+    winners: Winners | None = None
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -253,6 +257,17 @@ class CoreParams:
             end = r.end
         if self.dendrites is not None:
             self._check_dendrites(self.dendrites)
+        if self.winners is not None:
+            self._check_winners(self.winners)
+
+    def _check_winners(self, winners: Winners) -> None:
+        if self.update_lanes != 1 or self.changes:
+            raise ValueError("update_lanes must be 1 and changes not be sent with winners")
+        ends = [(r.first, r.end) for r in self.ranges]
+        if len(ends) != 1 or ends[0][0] or ends[0][1] % winners.group:
+            raise ValueError(
+                f"winners need one range from 0 on, of whole groups of {winners.group}, not {ends}"
+            )
 
     def _check_dendrites(self, dendrites: DendritesParams) -> None:
         kind = type(dendrites).__name__

@@ -12,6 +12,7 @@ from hdl.sc.overlap import delayed
 from hdl.ssm.held import HeldInputs
 from hdl.ssm.queue import SumQueue
 from hdl.ssm.recurrence import raised, register
+from hdl.ssm.spread import SpreadInputs
 
 __all__ = ["GateDendrites"]
 
@@ -44,10 +45,14 @@ class GateDendrites(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         p, g = self.params, self.gate
-        m.submodules.inputs = inputs = HeldInputs(
-            p, self.config_signature, self.images, value_bits=g.value_bits, held=g.held,
-            operands=len(OPERANDS),
-        )  # fmt: skip
+        if g.spread:
+            inputs = SpreadInputs(p, self.config_signature, self.images, gate=g)
+        else:
+            inputs = HeldInputs(
+                p, self.config_signature, self.images, value_bits=g.value_bits, held=g.held,
+                operands=len(OPERANDS),
+            )  # fmt: skip
+        m.submodules.inputs = inputs
         m.submodules.queue = queue = SumQueue(g.acc_bits, self.latency)
         connect(m, flipped(self.i), inputs.i)
         connect(m, flipped(self.config), inputs.config)

@@ -4,7 +4,7 @@ It computes the equations of `hdl/params/neuron.py`, event by event over compres
 int64 sums that are checked beforehand to be wide enough for any stimulus; input sums of stochastic
 populations and attention heads by those of `hdl/params/sc/dense.py` and `attention.py` there, of
 crossbars by those of `hdl/params/crossbar/dendrites.py`, of states and gates by those of
-`hdl/params/ssm`.
+`hdl/params/ssm`. Who wins in a group is told by `hdl/params/winners.py`.
 """
 
 from concurrent.futures import ThreadPoolExecutor

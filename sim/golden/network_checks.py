@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hdl.params.neuron import Emit, sends_changes, sends_value
+from hdl.params.neuron import Emit, Reset, sends_changes, sends_value
 from mapping.program import Population, Program
 
 __all__ = ["check_fields"]
@@ -52,8 +52,20 @@ def check_fields(program: Program) -> None:
         if changes.any() and (formats.payload_bits < 3 or p.fields["threshold"][changes].min() < 0):
             raise ValueError(f"{p.name}: changes need payload_bits >= 3, threshold >= 0")
         _check_table(p, program)
+        _check_winners(p)
     if not formats.payload_bits and any(i.graded for i in program.inputs):
         raise ValueError("an input is graded, but payload_bits is 0")
+
+
+def _check_winners(p: Population) -> None:
+    if p.winners is None:
+        return
+    f = p.fields
+    resets = f["emit"] == Emit.SPIKE
+    if p.size % p.winners.group or sends_changes(f["emit"]).any() or len(np.unique(f["emit"])) > 1:
+        raise ValueError(f"{p.name}: winners need whole groups that emit alike, and no changes")
+    if ((f["reset"] == Reset.SET) | (f["reset_value"] != 0))[resets].any():
+        raise ValueError(f"{p.name}: spikes of winners must leave the membrane as it is")
 
 
 def _check_table(p: Population, program: Program) -> None:

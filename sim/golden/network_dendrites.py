@@ -28,7 +28,7 @@ __all__ = [
 ]  # fmt: skip
 
 EXACT, STREAMS, HEAD, CROSSBAR, STATES, GATE = range(6)
-COLUMNS = 8
+COLUMNS = 10
 
 
 class Dendrites(NamedTuple):
@@ -40,7 +40,8 @@ class Dendrites(NamedTuple):
         tokens, dim, causal, score_gain, value_gain, number of the head; of CROSSBAR: first value,
         number of values, number of the crossbar; of STATES: first value, first state, order, way
         (of `sim/golden/network_states.py`), number among these, held, stochastic; of GATE: first
-        value (all left, then all right), shift, held.
+        value (all left, then all right), shift, held, stretch, repeats. The last two of all
+        kinds: winners of a group, and its neurons (0: all send).
     table : int64, counts [generator, bit of the value, magnitude, length], one population after
         the other.
     states : uint64 [heads, 2], generators of the attention heads after a clear.
@@ -70,14 +71,24 @@ def build_dendrites(
     tables, states = [np.zeros(0, np.int64)], [np.zeros((0, 2), np.uint64)]
     partial = bits = entries = values = crossbars = recurrences = states_before = 0
     for number, p in enumerate(program.populations):
+        if p.winners is not None and not p.winners.all:
+            kinds[number, 8:] = p.winners.count, p.winners.group
         into = [(i, q) for i, q in enumerate(program.projections) if q.target == p.name]
         if isinstance(p.dendrites, AttentionParams):
             head = p.dendrites
             if p.size != head.size:
                 raise ValueError(f"{p.name}: must have {head.size} neurons, not {p.size}")
-            _check_ports(p, PORTS, [q for _, q in into])
+            _check_ports(p, PORTS, [q for _, q in into], [np.arange(p.size)] * len(PORTS))
             gains = head.score_gain, head.value_gain
-            kinds[number] = HEAD, bits, head.tokens, head.dim, head.causal, *gains, len(states) - 1
+            kinds[number, :8] = (
+                HEAD,
+                bits,
+                head.tokens,
+                head.dim,
+                head.causal,
+                *gains,
+                len(states) - 1,
+            )
             seeds = [[head.generator(n).seed for n in range(2)]]
             states.append(np.array(seeds, dtype=np.uint64))
             for i, q in into:
@@ -86,20 +97,25 @@ def build_dendrites(
             bits += 3 * p.size
             continue
         if isinstance(p.dendrites, Diagonal | Gate):
-            d, before = p.dendrites, values
+            d, before, feeding = p.dendrites, values, [np.arange(p.size)]
             ports = OPERANDS if isinstance(d, Gate) else ("",)
-            _check_ports(p, ports, [q for _, q in into])
             if isinstance(d, Gate):
-                kinds[number, :4] = GATE, before, d.shift, d.held
+                every = np.arange(p.size)
+                feeding = [every % d.stretch if d.repeats else every, every // d.stretch]
+            _check_ports(p, ports, [q for _, q in into], feeding)
+            if isinstance(d, Gate):
+                kinds[number, :6] = GATE, before, d.shift, d.held, d.stretch, d.repeats
             else:
                 check_states(p)
                 own = d.order, way(d), recurrences, d.held, d.stochastic
-                kinds[number] = STATES, before, states_before, *own
+                kinds[number, :8] = STATES, before, states_before, *own
                 recurrences, states_before = recurrences + 1, states_before + d.states(p.size)
             for i, q in into:
+                port = ports.index(q.port)
                 codes[i] = np.ones(p.size, np.int64)
-                feeds[i] = before + ports.index(q.port) * p.size + np.arange(p.size)
-            values += len(ports) * p.size
+                first = before + sum(int(of[-1]) + 1 for of in feeding[:port])
+                feeds[i] = first + np.arange(len(q.indptr) - 1)
+            values += sum(int(of[-1]) + 1 for of in feeding)
             continue
         if any(q.port for _, q in into):
             raise ValueError(f"{p.name}: has no ports, but a projection names one")
@@ -130,7 +146,7 @@ def build_dendrites(
         tables.append(np.ascontiguousarray(made).reshape(-1))
         whole, one = streams.value_bits + streams.weight_bits, len(known) * len(lengths)
         least = lengths[0], streams.tolerance
-        kinds[number] = STREAMS, partial, len(lengths), *least, whole, one, streams.margin
+        kinds[number, :8] = STREAMS, partial, len(lengths), *least, whole, one, streams.margin
         for (i, _), generator in zip(into, dealt, strict=True):
             codes[i] = np.sign(wide[i]) * np.searchsorted(known, np.abs(wide[i]))
             feeds[i] = entries + generator * len(powers) * one
@@ -147,19 +163,23 @@ def _dealt(sizes: list[int], generators: int) -> list[np.ndarray]:
     return np.split(np.arange(sum(sizes)) % generators, cuts)
 
 
-def _check_ports(p: Population, ports: tuple[str, ...], into: list[Projection]) -> None:
+def _check_ports(
+    p: Population, ports: tuple[str, ...], into: list[Projection], feeding: list[np.ndarray]
+) -> None:
+    """`feeding`: by port, the one source of each neuron."""
     if sorted(q.port for q in into) != sorted(ports):
         wanted = f"each port, {', '.join(ports)}" if len(ports) > 1 else "no port"
         raise ValueError(f"{p.name}: needs one projection into {wanted}")
     for q in into:
-        same = np.arange(p.size + 1)
+        of = feeding[ports.index(q.port)]
         if (
-            not np.array_equal(q.indptr, same)
-            or not np.array_equal(q.indices, same[:-1])
+            not np.array_equal(np.diff(q.indptr), np.bincount(of))
+            or not np.array_equal(q.indices, np.argsort(of, kind="stable"))
             or q.exponent
             or (q.weights != 1).any()
         ):
-            raise ValueError(f"{q.source} -> {p.name}: must be one to one, weights of 1")
+            wanted = "one to one" if len(q.indptr) == p.size + 1 else "as its gate spreads it"
+            raise ValueError(f"{q.source} -> {p.name}: must be {wanted}, weights of 1")
 
 
 def largest_sum(dendrites: Streams | AttentionParams | Crossbar | Diagonal | Gate) -> int:

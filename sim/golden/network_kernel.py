@@ -14,6 +14,7 @@ from sim.golden.network_plain import emit_all, update_all, valued
 from sim.golden.network_recur import advance, multiply
 from sim.golden.network_rows import KEEPS
 from sim.golden.network_sums import answer, product, settle
+from sim.golden.network_winners import silence
 
 __all__ = ["run_samples"]
 
@@ -187,6 +188,9 @@ def run_samples(  # type: ignore[no-untyped-def]
                     emitted[n] = value
                     if value != 0:
                         spiked += emit != 3
+                if kinds[p, 8]:
+                    lost = silence(bounds[p], bounds[p + 1], kinds[p], membrane, emitted)
+                    spiked -= 0 if fields[8, bounds[p]] == 3 else lost
                 if heard[p]:
                     for n in range(bounds[p], bounds[p + 1]):
                         if emitted[n] != 0:

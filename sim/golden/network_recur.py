@@ -123,10 +123,16 @@ def advance(acc, first, size, kind, kept, layers, rows, draws):  # type: ignore[
 @inside
 def multiply(acc, kind, kept):  # type: ignore[no-untyped-def]
     """The products of a gate as input sums `acc`."""
-    size, shift = len(acc), kind[2]
-    values = kept[kind[1] : kind[1] + 2 * size]
+    size, shift, stretch = len(acc), kind[2], kind[4]
+    left = stretch if kind[5] else size
+    values = kept[kind[1] : kind[1] + left + size // stretch]
     half = (np.int64(1) << shift) >> 1
-    for n in range(size):
-        acc[n] = (values[n] * values[size + n] + half) >> shift
+    if left == size and stretch == 1:
+        for n in range(size):
+            acc[n] = (values[n] * values[size + n] + half) >> shift
+    else:
+        for n in range(size):
+            factor = values[left + n // stretch]
+            acc[n] = (values[n % left] * factor + half) >> shift
     if not kind[3]:
         values[:] = 0

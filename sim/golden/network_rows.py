@@ -94,7 +94,9 @@ def build_rows(program: Program) -> Rows:
             _check_values(projection, source, special)
             most = np.full(len(neuron), float(largest_sum(special)))
         reach += np.bincount(neuron, most, len(reach))
-        if isinstance(special, Diagonal | Gate) and source.level and not projection.delay:
+        spread = isinstance(special, Gate) and special.spread
+        dealt = isinstance(special, Diagonal | Gate) and not spread
+        if dealt and source.level and not projection.delay:
             direct.append((numbers[projection.source], int(feeds[i][0])))
             continue
         count = np.diff(projection.indptr)

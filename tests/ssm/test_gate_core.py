@@ -37,6 +37,13 @@ CASES = {
     "many": Case(37, Gate(shift=6, value_bits=8), ranges=5),
     "many, held": Case(70, Gate(held=True, shift=15, value_bits=16)),
     "spikes": Case(5, Gate(value_bits=2), spikes=True),
+    "one, copied": Case(1, Gate(repeats=True)),
+    "one input to five": Case(5, Gate(repeats=True, shift=3, value_bits=5), ranges=2),
+    "one right": Case(5, Gate(stretch=5, value_bits=3)),
+    "pairs": Case(6, Gate(stretch=2, shift=4)),
+    "copies of three": Case(12, Gate(stretch=3, repeats=True, value_bits=9), ranges=3),
+    "many copies": Case(70, Gate(stretch=7, repeats=True, shift=6, value_bits=8)),
+    "copies of spikes": Case(9, Gate(stretch=3, repeats=True, value_bits=2), spikes=True),
 }
 
 
@@ -49,8 +56,9 @@ class Bench:
         self.top = 1 << g.value_bits - 1
         self.clear()
         # Axons: each neuron and port once, some for both ports, one that feeds nothing.
-        self.axons = [(n, 1 << port) for n in range(k.slots) for port in range(2)]
-        self.axons += [(draw.randrange(k.slots), 3) for _ in range(2)] + [(k.slots - 1, 0)]
+        self.axons = [(n, 1 << port) for port in range(2) for n in range(len(self.values[port]))]
+        self.axons += [(draw.randrange(k.slots), 3) for _ in range(2) if not g.spread]
+        self.axons += [(k.slots - 1, 0)]
         draw.shuffle(self.axons)
         bits = (k.slots - 1).bit_length()
         self.images = {Memory.POINTER: [n | ports << bits for n, ports in self.axons]}
@@ -70,11 +78,16 @@ class Bench:
         )  # fmt: skip
 
     def clear(self):
-        self.values = [[0, 0] for _ in range(self.case.slots)]
+        """No inputs: those at left, those at right."""
+        self.values = [[0] * count for count in self.case.gate.sources(self.case.slots)]
 
     def step(self):
-        g = self.case.gate
-        sums = [(a * b + 2**g.shift // 2) // 2**g.shift for a, b in self.values]
+        g, (left, right) = self.case.gate, self.values
+        pairs = [
+            (left[n % g.stretch if g.repeats else n], right[n // g.stretch])
+            for n in range(self.case.slots)
+        ]
+        sums = [(a * b + 2**g.shift // 2) // 2**g.shift for a, b in pairs]
         if not g.held:
             self.clear()
         return sums
@@ -100,14 +113,14 @@ class Bench:
             fed |= mine
             value = draw.choice([-self.top, self.top - 1, draw.randrange(-self.top, self.top)])
             if g.held:  # a change: no sum may leave its bits
-                now = [self.values[n][k] for n, k in mine]
+                now = [self.values[k][n] for n, k in mine]
                 value = min(
                     max(value, -self.top - min(now, default=0)), self.top - 1 - max(now, default=0)
                 )
             if self.case.spikes:
                 value = 1
             for n, k in mine:
-                self.values[n][k] = value + g.held * self.values[n][k]
+                self.values[k][n] = value + g.held * self.values[k][n]
             out.append({"axon": axon, "value": value % 1 if self.case.spikes else value})
         return out
 
@@ -115,7 +128,8 @@ class Bench:
         """What Memory.STATE holds behind the slots."""
         bits = self.case.gate.value_bits
         mask = (1 << bits) - 1
-        return [(a & mask) | (b & mask) << bits for a, b in self.values] * self.case.gate.held
+        pairs = zip(*self.values, strict=True) if self.case.gate.held else ()
+        return [(a & mask) | (b & mask) << bits for a, b in pairs]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -138,7 +152,8 @@ def test_core_follows_the_equations(name):
         own = [await probed(ctx, dut, n) for n in range(p.slots)]
         for n in draw.sample(range(p.slots), draw.randint(0, min(p.slots, 5))):
             if bench.case.gate.held:
-                bench.values[n] = [draw.randrange(-bench.top, bench.top) for _ in range(2)]
+                for port in range(2):
+                    bench.values[port][n] = draw.randrange(-bench.top, bench.top)
                 await write(ctx, Memory.STATE, p.slots + n, bench.items()[n])
         await ctx.tick().repeat(4)
         assert own == [await probed(ctx, dut, n) for n in range(p.slots)], (number, seed)
@@ -181,7 +196,7 @@ async def pulse(ctx, signal):
 
 
 @pytest.mark.parametrize("slow", [0, 0.6, 0.95])
-@pytest.mark.parametrize("name", ["one", "two", "three, held", "many"])
+@pytest.mark.parametrize("name", ["one", "two", "three, held", "many", "copies of three"])
 def test_sums_wait_until_they_are_taken(name, slow):
     """Taken at once, there is one a cycle, the first so late as is stated."""
     bench = Bench(name, slow)
@@ -218,7 +233,7 @@ def test_sums_wait_until_they_are_taken(name, slow):
     run(sim, 10000)
 
 
-@pytest.mark.parametrize("name", ["three, wide", "three, held"])
+@pytest.mark.parametrize("name", ["three, wide", "three, held", "copies of three", "pairs"])
 def test_reset_in_mid_run(name):
     """Whatever a reset meets, a clear puts right."""
     bench, got = Bench(name, "reset"), []
@@ -273,5 +288,11 @@ def test_wrong_parameters():
         GateDendrites(replace(params, dendrites=None, synapse_words=999), ConfigPort(24, 64))
     with pytest.raises(ValueError, match=r"value_bits must be in 2\.\.18, not 19"):
         Gate(value_bits=19)
+    with pytest.raises(ValueError, match="held must be False where inputs are spread"):
+        Gate(stretch=2, held=True)
+    with pytest.raises(ValueError, match="stretch must be in 1"):
+        Gate(stretch=0)
+    with pytest.raises(ValueError, match="slots must be a multiple of the gate's stretch, 3, not "):
+        replace(params, dendrites=GateParams(gate=Gate(value_bits=2, stretch=3)))
     with pytest.raises(ValueError, match="acc_bits must be at least 8 with these values, not 3"):
         replace(params, dendrites=GateParams(gate=Gate(value_bits=4, shift=0)), acc_bits=3)
