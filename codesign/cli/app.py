@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from codesign.cli import bits, build, design, device, explore, run, sc
+from codesign.cli import bits, build, design, device, explore, map, run, sc
 from hdl.params.errors import NervureError
 
 __all__ = ["app", "main"]
@@ -49,7 +49,7 @@ def _main(
     """
 
 
-for module in (design, run, build, explore, bits, sc, device):
+for module in (design, run, build, map, explore, bits, sc, device):
     module.register(app)
 
 
