@@ -72,8 +72,9 @@ def quantise_model(
     settings: Settings,
     calibration: Stimulus | Path | str | None = None,
     progress: Callable[[str], None] = lambda text: None,
+    graph: Graph | None = None,
 ) -> Quantised:
-    """The first half of `compile_model`: all but the hardware."""
+    """The first half of `compile_model`: all but the hardware. graph : the model, if it is read."""
     from codesign.activity import measured
     from codesign.crossbar.program import program_crossbars
     from mapping.importers.load import load_graph
@@ -81,8 +82,9 @@ def quantise_model(
     from sim.export import random_inputs
     from sim.stimulus import quantise_inputs, read_stimulus
 
-    progress(f"reading {model}")
-    graph = load_graph(model, settings.options)
+    if graph is None:
+        progress(f"reading {model}")
+        graph = load_graph(model, settings.options)
     inputs = sum(layer.size for layer in graph.inputs)
     calibration = calibration or settings.calibration
     if isinstance(calibration, str | Path):

@@ -22,8 +22,8 @@ class Exploration:
     number; those that were not synthesised carry the cost model's values, corrected by what
     synthesis found of others (`estimate`: as the model gave them). designs : folders of artefacts
     by number, relative to the output. workers : that ran trials at once. seconds : of this run.
-    ratios : measured over estimated, the median of what was synthesised, by objective. space :
-    values by parameter. warnings : for the user.
+    ratios : what estimates were multiplied by, by engines and objective (codesign/explore/
+    refine.py). space : values by parameter. warnings : for the user.
     """
 
     model: str
@@ -35,7 +35,7 @@ class Exploration:
     designs: Mapping[int, str] = field(default_factory=dict)
     workers: int = 1
     seconds: float = 0.0
-    ratios: Mapping[str, float] = field(default_factory=dict)
+    ratios: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     space: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 

@@ -2,21 +2,21 @@
 
 In rounds: of the estimated front those designs are synthesised that say most about it (end points,
 the knee, then always the one farthest from all before). What they measure replaces their
-estimates, and the median ratio of measured to estimated corrects the estimates of all others; then
+estimates, and their mean ratio corrects the estimates of designs with the same engines; then
 the front is another, and the next round begins. The end points of the last front are verified, and
 where the RTL's cycles differ from those counted, the RTL's hold.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from codesign.cost.model import KINDS, TRUST
 from codesign.explore.cost import costs
 from codesign.explore.front import end_points, front, spread
 from codesign.explore.outcome import Outcome
@@ -26,7 +26,7 @@ from codesign.explore.workers import Lost, Workers
 from codesign.settings import Settings
 from hdl.params.errors import CheckFailed, UserError
 
-__all__ = ["Build", "Refinement", "build", "check", "refined"]
+__all__ = ["MEASURED", "Build", "Refinement", "build", "check", "refined"]
 
 #: Designs of a round after the first, whatever the workers: so the rounds are the same for any.
 ROUND = 4
@@ -114,26 +114,35 @@ def check(order: Build) -> dict[str, Any]:
     return {**found, "seconds": round(time.monotonic() - begun, 2)}
 
 
+def engines(outcome: Outcome) -> str:
+    """Those of its layers, as "event+stochastic"."""
+    engine = outcome.settings.get("engine", "event")
+    if not isinstance(engine, dict):
+        return str(engine)
+    named = {value for name, value in engine.items() if name != "*"}
+    return "+".join(sorted(named or set(engine.values())))
+
+
 def _ratios(
     outcomes: Mapping[int, Outcome], steps: Mapping[int, Mapping[str, Any]]
-) -> dict[str, float]:
-    """Measured over estimated, the median of all that were synthesised."""
-    found = {}
-    for name in MEASURED:
-        pairs = [
-            (step["values"][name], outcomes[number].estimate.get(name, 0.0))
-            for number, step in steps.items()
-            if "values" in step and number in outcomes
-        ]
-        ratios = [measured / estimated for measured, estimated in pairs if estimated > 0]
-        if ratios:
-            found[name] = float(np.median(ratios))
-    return found
+) -> dict[str, dict[str, float]]:
+    """Measured over estimated, the mean of designs of the same engines, shrunk as in `Model.
+    corrected` of codesign/cost/model.py: as if the model had been right for TRUST further ones."""
+    logs: dict[str, dict[str, list[float]]] = {}
+    for number, step in steps.items():
+        if "values" in step and (outcome := outcomes.get(number)) is not None:
+            for name in KINDS:
+                share = step["values"][name] / outcome.estimate[name]
+                logs.setdefault(engines(outcome), {}).setdefault(name, []).append(math.log(share))
+    return {
+        group: {name: math.exp(sum(row) / (len(row) + TRUST)) for name, row in table.items()}
+        for group, table in logs.items()
+    }
 
 
 def refined(
     outcomes: Mapping[int, Outcome], steps: Mapping[int, Mapping[str, Any]]
-) -> tuple[dict[int, Outcome], dict[str, float]]:
+) -> tuple[dict[int, Outcome], dict[str, dict[str, float]]]:
     """The outcomes with what is measured in place of what was estimated, all others corrected; and
     the ratios that they are corrected by."""
     ratios = _ratios(outcomes, steps)
@@ -144,7 +153,8 @@ def refined(
             found[number] = outcome
             continue
         guess = outcome.estimate
-        area = {n: guess[n] * ratios.get(n, 1.0) for n in MEASURED if n in guess}
+        share = ratios.get(engines(outcome), {})
+        area = {n: guess[n] * share.get(n, 1.0) for n in MEASURED}
         area |= step.get("values", {})
         cycles = step.get("check", {}).get("cycles") or guess["cycles"]
         fidelity = "estimate"
@@ -167,7 +177,7 @@ class Refinement:
         self.workers, self.end, self.say, self.told = workers, end, say, told
         self.steps: dict[int, dict[str, Any]] = search.store.steps()
 
-    def outcomes(self) -> tuple[dict[int, Outcome], dict[str, float]]:
+    def outcomes(self) -> tuple[dict[int, Outcome], dict[str, dict[str, float]]]:
         """All, as they are known now."""
         found, ratios = refined(self.search.outcomes(), self.steps)
         return {number: self.search.judged(o) for number, o in found.items()}, ratios

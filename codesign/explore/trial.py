@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from codesign.compile import Quantised
     from codesign.cost.cycles import Activity
+    from mapping.graph import Graph, Options
     from mapping.mapped import Mapped
     from sim.stimulus import Stimulus
 
@@ -126,6 +127,13 @@ def _stimuli(dataset: str, calibration: str, digests: tuple) -> tuple[Stimulus, 
     return read_stimulus(dataset), read_stimulus(calibration)
 
 
+@lru_cache(maxsize=2)
+def _graph(model: str, options: Options) -> Graph:
+    from mapping.importers.load import load_graph
+
+    return load_graph(model, options)
+
+
 def _shown(task: Task, steps: int | None) -> tuple[Stimulus, Stimulus]:
     """The data set, cut as asked for, and the calibration data."""
     from codesign.evaluate import first_samples
@@ -160,7 +168,9 @@ def _answers(task: Task, settings: Settings, point: Point, key: str) -> Answers:
     from sim.stimulus import quantise_inputs
 
     stimulus, calibration = _shown(task, point.steps)
-    made = quantise_model(task.model, settings, calibration)
+    made = quantise_model(
+        task.model, settings, calibration, graph=_graph(task.model, settings.options)
+    )
     program = made.program
     events = quantise_inputs(program, stimulus)
     place = _place("answers", key)
