@@ -3,9 +3,10 @@
 A core has one kind of dendrites. Event-driven populations share cores freely; stochastic ones if
 their streams and their levels are the same (and, with several generators, only if they are one
 population: its inputs are counted through to deal the generators out); an attention head has a
-core of its own; a population with a crossbar, states or products has cores of its own, each with a
-stretch of it: whole blocks of a crossbar, both neurons of a complex state. Each kind is partitioned
-by itself.
+core of its own; a population with a crossbar, states, products or winners has cores of its own,
+each with a stretch of it: whole blocks of a crossbar, both neurons of a complex state, a group of
+winners. Populations that stand apart (experts) share cores with their own only, if there are enough
+cores. Each kind is partitioned by itself.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import Streams
 from hdl.params.ssm.diagonal import Diagonal, DiagonalParams
 from hdl.params.ssm.gate import Gate
+from hdl.params.winners import Winners
 from mapping.banks import block_bits
 from mapping.columns import MOST_LANES
+from mapping.connect import connectivity
+from mapping.connectivity import Capacity
+from mapping.cut import SLACK, cut
 from mapping.mapped import Target
 from mapping.network import Network
-from mapping.partition import Limits, in_layer_order
+from mapping.partition import in_layer_order, widths_of
 from mapping.program import Population, Program
-from mapping.refine import refine
 from mapping.states import dendrites_of, held_bits
 
 __all__ = ["Kind", "kinds_of", "partition"]
@@ -41,20 +45,28 @@ NAMES = {
 }
 
 
+#: Layer order, whose tables are the smallest, is left for at most this share of its km1.
+WORTH = 0.99
+
+
 @dataclass(frozen=True)
 class Kind:
-    """dendrites: of its cores, None for event-driven ones. populations: their numbers."""
+    """dendrites: of its cores, None for event-driven ones. populations: their numbers.
+
+    winners: of its one population.
+    """
 
     dendrites: Streams | AttentionParams | Crossbar | Diagonal | Gate | None
     populations: tuple[int, ...]
+    winners: Winners | None = None
 
     def describe(self, program: Program) -> str:
-        name = NAMES[type(self.dendrites)]
+        name = NAMES[type(self.dendrites)] if self.winners is None else "winners"
         return f"{name} ({', '.join(program.populations[i].name for i in self.populations)})"
 
 
-def kinds_of(program: Program) -> list[Kind]:
-    """The kinds, in the order of their first populations."""
+def kinds_of(program: Program, apart: bool = True) -> list[Kind]:
+    """The kinds, in the order of their first populations. `apart`: some stand apart if they ask."""
     found: dict[tuple, list[int]] = {}
     for number, p in enumerate(program.populations):
         key: tuple = (p.dendrites,)
@@ -62,8 +74,15 @@ def kinds_of(program: Program) -> list[Kind]:
             key = p.dendrites, p.level if p.dendrites.generators == 1 else p.name
         elif p.dendrites is not None:
             key = p.dendrites, p.name
+        elif p.winners is not None:
+            key = None, p.name, p.winners
+        elif apart and p.apart:
+            key = None, p.apart
         found.setdefault(key, []).append(number)
-    return [Kind(key[0], tuple(numbers)) for key, numbers in found.items()]
+    return [
+        Kind(key[0], tuple(numbers), key[2] if len(key) > 2 else None)
+        for key, numbers in found.items()
+    ]
 
 
 def _part(network: Network, members: np.ndarray, spikes: np.ndarray) -> tuple[Network, np.ndarray]:
@@ -98,7 +117,7 @@ def _part(network: Network, members: np.ndarray, spikes: np.ndarray) -> tuple[Ne
 
 
 def _load(
-    kind: Kind, p: Population, part: Network, limits: Limits, target: Target, spikes: np.ndarray
+    kind: Kind, p: Population, part: Network, limits: Capacity, target: Target, spikes: np.ndarray
 ) -> float:
     """Cycles of a step, roughly, if one core did it all. `p`: the first population of the kind."""
     if isinstance(kind.dendrites, Streams):
@@ -115,16 +134,17 @@ def _load(
     return float(spikes[part.source].sum()) / limits.lanes + part.neurons
 
 
-def _fits(part: Network, limits: Limits) -> int:
+def _fits(part: Network, limits: Capacity) -> int:
     """The fewest cores, up to limits.cores, that hold it; UserError if that is not enough."""
-    if limits.neurons is None and limits.bits is None:
+    if limits.slots is None and limits.synapse_bits is None:
         return 1
+    graph, width = connectivity(part, np.ones(part.sources)), widths_of(part)
     low, high = 1, limits.cores
-    in_layer_order(part, limits)
+    in_layer_order(graph, limits, width)
     while low < high:
         middle = (low + high) // 2
         try:
-            in_layer_order(part, replace(limits, cores=middle))
+            in_layer_order(graph, replace(limits, cores=middle), width)
             high = middle
         except UserError:
             low = middle + 1
@@ -141,36 +161,44 @@ class _Block:
     remedy: str = ""
 
 
-def _block(p: Population, target: Target) -> _Block | None:
+def _block(program: Program, p: Population, target: Target) -> _Block | None:
     """None: its cores are shared, or it isn't cut."""
+    if p.winners is not None:
+        into = [q for q in program.projections if q.target == p.name]
+        bits = sum(len(q.weights) * q.weight_bits for q in into) * p.winners.group // p.size
+        return _Block(p.winners.group, max(bits, 1), "a group of winners")
     if isinstance(p.dendrites, Crossbar):
         neurons = min(p.dendrites.neurons, p.size)
         remedy = " or use a narrower array (--array)"
         return _Block(neurons, block_bits(p), "a block of its crossbar", remedy)
     if isinstance(p.dendrites, Diagonal | Gate):
-        pair = isinstance(p.dendrites, Diagonal) and p.dendrites.neurons == 2
-        neurons = 2 if pair else 1
+        neurons, name = 1, "a neuron"
+        if isinstance(p.dendrites, Gate) and p.dendrites.spread:
+            neurons, name = p.dendrites.stretch, "a stretch of its gate"
+        elif isinstance(p.dendrites, Diagonal) and p.dendrites.neurons == 2:
+            neurons, name = 2, "a complex state"
         bits = held_bits(dendrites_of(p, target.state_lanes), neurons)
-        return _Block(neurons, bits, "a complex state" if pair else "a neuron")
+        return _Block(neurons, bits, name)
     return None
 
 
-def _fits_blocks(p: Population, block: _Block, limit: Limits) -> int:
+def _fits_blocks(p: Population, block: _Block, limit: Capacity) -> int:
     """The fewest cores that hold whole blocks; UserError if one can't hold a block."""
     blocks = held = -(-p.size // block.neurons)
-    if limit.neurons is not None and limit.neurons < p.size:
-        held = limit.neurons // block.neurons
+    if limit.slots is not None and limit.slots < p.size:
+        held = limit.slots // block.neurons
         if not held:
             raise UserError(
-                f"{p.name}: {block.name} has {block.neurons} neurons, {limit.neurons} slots "
+                f"{p.name}: {block.name} has {block.neurons} neurons, {limit.slots} slots "
                 f"available; allow more in a core (--neurons){block.remedy}"
             )
-    if limit.bits is not None:
-        held = min(held, limit.bits // block.bits)
+    if limit.synapse_bits is not None:
+        held = min(held, limit.synapse_bits // block.bits)
         if not held:
             raise UserError(
                 f"{p.name}: {block.name} takes {block.bits} bits of synapse memory, "
-                f"{limit.bits} available; allow more in a core (--synapse-bits){block.remedy}"
+                f"{limit.synapse_bits} available; "
+                f"allow more in a core (--synapse-bits){block.remedy}"
             )
     return -(-blocks // held)
 
@@ -196,11 +224,19 @@ def _share(
     return counts
 
 
+def _stored_bits(network: Network, core: np.ndarray) -> int:
+    """Bits of all weights: a core stores all of its weights at the width of its widest."""
+    where = core[network.target]
+    width = np.zeros(int(core.max()) + 1, dtype=np.int64)
+    np.maximum.at(width, where, network.weight_bits[network.projection])
+    return int((width * np.bincount(where, minlength=len(width))).sum())
+
+
 def partition(
     program: Program,
     network: Network,
     kinds: list[Kind],
-    limits: list[Limits],
+    limits: list[Capacity],
     target: Target,
     spikes: np.ndarray,
     seed: int | None,
@@ -212,16 +248,23 @@ def partition(
     not suffice.
     """
 
-    def divide(part: Network, limit: Limits, weight: np.ndarray) -> np.ndarray:
-        core = in_layer_order(part, limit)
-        return core if seed is None else refine(part, core, limit, weight, seed)
+    def divide(part: Network, limit: Capacity, weight: np.ndarray) -> np.ndarray:
+        graph = connectivity(part, weight)
+        core = in_layer_order(graph, limit, widths_of(part))
+        if seed is None:
+            return core
+        made = cut(graph, limit, seed=seed, first=core)
+        wider = _stored_bits(part, made.core) > SLACK * _stored_bits(part, core)
+        better = made.naive is None or made.km1 <= WORTH * made.naive
+        return made.core if better and not wider else core
 
-    if len(kinds) == 1 and isinstance(kinds[0].dendrites, Streams | None):
+    only = kinds[0].winners is None and isinstance(kinds[0].dendrites, Streams | None)
+    if len(kinds) == 1 and only:
         return divide(network, limits[0], spikes)
     groups = [np.flatnonzero(np.isin(network.population, kind.populations)) for kind in kinds]
     parts = [_part(network, members, spikes) for members in groups]
     firsts = [program.populations[kind.populations[0]] for kind in kinds]
-    blocks = [_block(p, target) for p in firsts]
+    blocks = [_block(program, p, target) for p in firsts]
     least, most, loads = [], [], []
     for kind, p, block, limit, (part, weight) in zip(
         kinds, firsts, blocks, limits, parts, strict=True

@@ -13,18 +13,17 @@ from hdl.params.ssm.diagonal import Diagonal
 from hdl.params.ssm.gate import Gate
 from mapping.banks import Banks, encode_banks
 from mapping.columns import Columns, Head, encode_columns, encode_head
+from mapping.connectivity import Capacity
 from mapping.images import Rows, Synapses, encode_rows
 from mapping.kinds import kinds_of, partition
 from mapping.mapped import Target
 from mapping.network import Network
-from mapping.partition import Limits
 from mapping.place import place
 from mapping.program import Program
-from mapping.refine import reach
 from mapping.states import Gates, States, encode_gates, encode_states
 from mapping.tables import Routing, route_sources
 
-__all__ = ["Contents", "Core", "Layout", "fit"]
+__all__ = ["Contents", "Core", "Layout", "fit", "reach"]
 
 #: What stands in a core's memories, by the kind of its dendrites.
 Contents = Rows | Columns | Head | Banks | States | Gates
@@ -46,7 +45,7 @@ class Core:
 
     @property
     def held(self) -> int:
-        """Memory bits as a partition counts them (mapping/partition.py: Limits)."""
+        """Memory bits as a partition counts them (mapping/connectivity.py: Capacity)."""
         if isinstance(self.rows, Banks | States | Gates):
             return self.rows.held
         return len(self.source) * self.widest
@@ -70,19 +69,36 @@ def fit(
     mesh: tuple[int, int],
     spikes: np.ndarray,
 ) -> Layout:
+    """A layout within the limits; what asks to stand apart does so if that fits."""
+    try:
+        return _fit(program, network, target, mesh, spikes, apart=True)
+    except UserError:
+        if not any(p.apart for p in program.populations):
+            raise
+        return _fit(program, network, target, mesh, spikes, apart=False)
+
+
+def _fit(
+    program: Program,
+    network: Network,
+    target: Target,
+    mesh: tuple[int, int],
+    spikes: np.ndarray,
+    apart: bool,
+) -> Layout:
     """A layout within the limits.
 
     The first partition only sees the weights' bits. While encoded rows (indices, headers,
     pointers, padding) overflow a core, the next one may put fewer weights in each core; that one
     is in layer order, which mixes the fewest weight widths.
     """
-    kinds = kinds_of(program)
+    kinds = kinds_of(program, apart)
     limits = [
-        Limits(
+        Capacity(
             cores=target.cores or 1,
             lanes=target.lanes if kind.dendrites is None else 1,
-            neurons=target.neurons,
-            bits=target.synapse_bits,
+            slots=target.neurons,
+            synapse_bits=target.synapse_bits,
         )
         for kind in kinds
     ]
@@ -106,11 +122,19 @@ def fit(
         if attempt:
             k = kind_of[int(network.population[worst.neurons[0]])]
             bits = min(
-                limits[k].bits or worst.held, worst.held * target.synapse_bits // worst.rows.bits
+                limits[k].synapse_bits or worst.held,
+                worst.held * target.synapse_bits // worst.rows.bits,
             )
-            limits[k] = replace(limits[k], bits=bits)
+            limits[k] = replace(limits[k], synapse_bits=bits)
     assert problem is not None
     raise problem
+
+
+def reach(network: Network, core: np.ndarray, cores: int) -> np.ndarray:
+    """[sources, cores]: whether the source has a synapse in the core."""
+    reached = np.zeros((network.sources, cores), dtype=bool)
+    reached[network.source, core[network.target]] = True
+    return reached
 
 
 def _slots(network: Network, members: np.ndarray, lanes: int) -> np.ndarray:

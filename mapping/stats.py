@@ -9,12 +9,13 @@ import numpy as np
 from hdl.params.neuron import CoreParams
 from mapping.banks import Banks
 from mapping.columns import Head
+from mapping.connect import connectivity
+from mapping.cut import km1
 from mapping.images import Rows
 from mapping.layout import Contents, Layout
 from mapping.mapped import Target
 from mapping.network import Network
 from mapping.program import Program
-from mapping.refine import km1
 from mapping.states import Gates, States
 from mapping.tables import traffic_stats
 
@@ -46,24 +47,30 @@ def map_stats(
                 "acc_bits": made.acc_bits,
                 "update_lanes": made.update_lanes,
                 **_of_dendrites(c.rows),
+                **_of_winners(made),
                 "empty_rows": int(c.axons - len(np.unique(c.synapses.axon))),
                 "slots_by_population": {
                     program.populations[i].name: int(sizes[i]) for i in np.flatnonzero(sizes)
                 },
             }
         )
-    home = np.full(network.sources, -1)
+    core = np.empty(network.neurons, dtype=np.int32)
     for k, c in enumerate(layout.cores):
-        home[network.inputs + c.neurons] = k
+        core[c.neurons] = k
     loads, hops, flits = traffic_stats(network, layout.routing, layout.tile_of, spikes)
     return {
         "cores": cores,
         "links": loads,
         "mean_hops": hops,
         "flits_per_step": flits,
-        "km1": km1(layout.reached, home, spikes),
+        "km1": km1(connectivity(network, spikes), core, len(layout.cores)),
         "routes": layout.routing.most_entries,
     }
+
+
+def _of_winners(params: CoreParams) -> dict[str, Any]:
+    w = params.winners
+    return {} if w is None else {"dendrites": "winners", "winners": w.count, "group": w.group}
 
 
 def _of_dendrites(rows: Contents) -> dict[str, Any]:

@@ -265,7 +265,7 @@ def test_ten_thousand_neurons_on_sixteen_cores():
         (
             Target(lanes=4, synapse_bits=50),
             "synapse memory: one neuron's weights need 88 bits, 50 available; "
-            "use fewer weight bits (--weight-bits)",
+            "allow more in a core (--synapse-bits 88) or use fewer weight bits (--weight-bits)",
         ),
         (
             Target(lanes=4, synapse_bits=5000),

@@ -2,12 +2,18 @@ import numpy as np
 import pytest
 
 from hdl.params.errors import UserError
+from mapping.connect import connectivity
+from mapping.connectivity import Capacity
 from mapping.network import flatten
-from mapping.partition import Limits, in_layer_order, loads, slots_needed
+from mapping.partition import in_layer_order, loads, slots_needed
 from mapping.place import distances, mesh_size, place
 from mapping.program import Program
-from mapping.refine import km1, reach, refine
 from tests.kit import random_program, random_projection
+
+
+def graph_of(program: Program):
+    network = flatten(program)
+    return connectivity(network, np.ones(network.sources))
 
 
 def clustered(clusters=4, size=24, seed=0) -> Program:
@@ -31,74 +37,42 @@ def clustered(clusters=4, size=24, seed=0) -> Program:
 @pytest.mark.parametrize("lanes", [1, 4, 16])
 @pytest.mark.parametrize("cores", [1, 2, 3, 7, 30])
 def test_layer_order_is_contiguous_and_uses_all_cores(cores, lanes):
-    network = flatten(random_program(1, (12, 50, (20, 30), 10)))
-    core = in_layer_order(network, Limits(cores=cores, lanes=lanes))
+    graph = graph_of(random_program(1, (12, 50, (20, 30), 10)))
+    core = in_layer_order(graph, Capacity(cores=cores, lanes=lanes))
     assert core[0] == 0
     assert set(np.diff(core)) <= {0, 1}
     assert core[-1] == cores - 1
 
 
 def test_more_cores_than_neurons_leave_some_empty():
-    network = flatten(random_program(1, (4, 3, 2)))
-    core = in_layer_order(network, Limits(cores=9, lanes=8))
+    graph = graph_of(random_program(1, (4, 3, 2)))
+    core = in_layer_order(graph, Capacity(cores=9, lanes=8))
     assert core.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_layer_order_balances_the_load():
-    network = flatten(random_program(2, (40, 200, 200, 100)))
-    core = in_layer_order(network, Limits(cores=5, lanes=1))
-    load = np.bincount(core, weights=loads(network))
+    graph = graph_of(random_program(2, (40, 200, 200, 100)))
+    core = in_layer_order(graph, Capacity(cores=5, lanes=1))
+    load = np.bincount(core, weights=loads(graph))
     assert load.max() < 1.1 * load.mean()
 
 
 @pytest.mark.parametrize("neurons", [16, 20, 32])
 def test_slots_stay_within_the_limit(neurons):
-    network = flatten(random_program(3, (12, 30, (7, 9), 10)))
-    limits = Limits(cores=6, lanes=4, neurons=neurons)
-    core = in_layer_order(network, limits)
-    assert slots_needed(network, core, 6, 4).max() <= neurons
-    core = refine(network, core, limits, np.ones(network.sources), 0)
-    assert slots_needed(network, core, 6, 4).max() <= neurons
+    graph = graph_of(random_program(3, (12, 30, (7, 9), 10)))
+    limits = Capacity(cores=6, lanes=4, slots=neurons)
+    core = in_layer_order(graph, limits)
+    assert slots_needed(graph.population, core, 6, 4).max() <= neurons
 
 
 def test_too_many_neurons_say_so():
-    network = flatten(random_program(3, (12, 30, 20, 10)))
+    graph = graph_of(random_program(3, (12, 30, 20, 10)))
     with pytest.raises(UserError) as error:
-        in_layer_order(network, Limits(cores=2, lanes=4, neurons=16))
+        in_layer_order(graph, Capacity(cores=2, lanes=4, slots=16))
     assert str(error.value) == (
         "neurons: 64 slots needed (populations padded to 4 lanes), 2 x 16 available; "
         "use more cores (--cores 4) or fewer lanes (--lanes)"
     )
-
-
-def test_refinement_finds_clusters():
-    network = flatten(clustered())
-    limits = Limits(cores=4, lanes=1)
-    spikes = np.ones(network.sources)
-    home = np.full(network.sources, -1)
-    first = in_layer_order(network, limits)
-    better = refine(network, first, limits, spikes, 0)
-    assert km1(reach(network, first, 4), home, spikes) == 1.5  # each input reaches all four cores
-    assert km1(reach(network, better, 4), home, spikes) < 0.1
-    load = np.bincount(better, weights=loads(network))
-    assert load.max() <= 1.05 * load.mean() + loads(network).max()
-
-
-def test_refinement_repeats_for_a_seed():
-    network = flatten(clustered(5, 20, 3))
-    limits = Limits(cores=5, lanes=2)
-    spikes = np.ones(network.sources)
-    first = in_layer_order(network, limits)
-    runs = [refine(network, first, limits, spikes, 7) for _ in range(2)]
-    assert np.array_equal(*runs)
-
-
-def test_km1_counts_other_cores():
-    # Two inputs and two neurons: input 0 reaches both cores, neuron 0 (core 0) only core 1.
-    reached = np.array([[1, 1], [0, 1], [0, 1], [0, 1]], dtype=bool)
-    home = np.array([-1, -1, 0, 1])
-    assert km1(reached, home, np.ones(4)) == (1 + 0 + 1 + 0) / 4
-    assert km1(reached, home, np.array([3.0, 0, 1, 0])) == (3 * 1 + 1) / 4
 
 
 @pytest.mark.parametrize(
