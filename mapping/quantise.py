@@ -1,13 +1,14 @@
 """Quantise: a float Graph and calibration data become an integer Program.
 
-Order of work: what hardware has no form of is replaced; long delays become relays; the float model
-runs once for its ranges; each layer, by level, gets its weight scale or the formats of its states,
-its membrane fraction bits and the scale of the values it sends; the model with quantised weights,
-poles and decays runs again, and the widths hold twice what both runs used. Then layers become
-stochastic that are asked to. The rules stand with what they rule: mapping/forms.py (norms,
-activations), mapping/streams.py (streams), mapping/scales.py and mapping/weights.py (weights),
-mapping/formats.py (thresholds, decays, widths), mapping/relays.py (delays), mapping/state_space.py
-(states, gates), mapping/emissions.py (values, changes).
+Order of work: what hardware has no form of is replaced; the smallest weights are pruned; long
+delays become relays; the float model runs once for its ranges; each layer, by level, gets its
+weight scale or the formats of its states, its membrane fraction bits and the scale of the values it
+sends; the model with quantised weights, poles and decays runs again, and the widths hold twice what
+both runs used. Then layers become stochastic that are asked to. The rules stand with what they
+rule: mapping/forms.py (norms, activations), mapping/prune.py, mapping/streams.py (streams),
+mapping/scales.py and mapping/weights.py (weights), mapping/formats.py (thresholds, decays, widths),
+mapping/relays.py (delays), mapping/state_space.py (states, gates), mapping/emissions.py (values,
+changes).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from mapping.integers import input_populations, population_of, projections_of
 from mapping.plan import Plan, quantised_graph, weight_notes
 from mapping.planning import plan_layers
 from mapping.program import Formats, Population, Program
+from mapping.prune import pruned
 from mapping.ranges import LayerRange, join, measure, stand_in
 from mapping.relays import unroll_delays
 from mapping.report import LayerReport, WeightReport
@@ -130,7 +132,7 @@ def quantise(
     inputs = input_populations(graph, data, graded, settings.payload_bits, calibration is None)
     graph, changed = hardware_forms(graph, data, lengths, settings)
     notes += changed
-    graph = unroll_delays(_clean(graph), graded)
+    graph = unroll_delays(pruned(_clean(graph), settings, notes), graded)
     steps = data.shape[1]
     ranges = _measured(graph, data, lengths)
     plans = plan_layers(graph, inputs, ranges, steps, settings, notes)

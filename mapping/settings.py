@@ -18,7 +18,7 @@ MOST_MARGIN = 255
 #: Settings that name layers.
 BY_LAYER = (
     "engine", "stream_length", "generator", "generators", "tolerance", "margin",
-    "state_bits", "pole_bits", "delta",
+    "state_bits", "pole_bits", "delta", "prune",
 )  # fmt: skip
 
 
@@ -80,6 +80,9 @@ class Quantisation:
         are replaced by relu).
     delta : layers send changes of their values that are larger than this share, 0..1, of the
         largest value that they emitted in the calibration; 0: every change. None: values.
+    prune : share of a connection's weights, from 0 to below 1, that become 0 before quantisation,
+        the smallest first (mapping/prune.py); one for all connections, or a dict by the names of
+        their nodes or of the layers that they feed, "*" for the others.
     """
 
     weight_bits: Width | dict[str, Width] = 8
@@ -107,6 +110,7 @@ class Quantisation:
     table_bits: int = 10
     activation: str = "table"
     delta: float | dict[str, float] | None = None
+    prune: float | dict[str, float] = 0.0
 
     def __post_init__(self) -> None:
         widths = self.weight_bits if isinstance(self.weight_bits, dict) else {"": self.weight_bits}
@@ -154,6 +158,13 @@ class Quantisation:
                 raise UserError(
                     f"delta: changes need payload_bits of at least 3, not {self.payload_bits}; "
                     "change one of the settings"
+                )
+
+        for value in self._values("prune"):
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (number and 0 <= value < 1):
+                raise UserError(
+                    f"prune: must be at least 0 and less than 1, not {value!r}; change the setting"
                 )
 
     def _values(self, name: str) -> list[Any]:

@@ -120,6 +120,9 @@ def compile_(
     pooling: Pooling = None,
     force: Force = None,
     weight_bits: Annotated[str | None, typer.Option(help="1 to 16, ternary or binary.")] = None,
+    prune: Annotated[
+        float | None, typer.Option(help="Share of each connection's weights that become 0.")
+    ] = None,
     scale: Annotated[str | None, typer.Option(help="A weight scale per layer or neuron.")] = None,
     clip: Annotated[str | None, typer.Option(help="Weight scale by mse or max.")] = None,
     decay: Annotated[str | None, typer.Option(help="Decay by factor or shift.")] = None,
@@ -200,6 +203,9 @@ def compile_(
     width: Annotated[int | None, typer.Option(help="Columns of the mesh.")] = None,
     height: Annotated[int | None, typer.Option(help="Rows of the mesh.")] = None,
     interval: Annotated[int | None, typer.Option(help="Ticks between steps.")] = None,
+    fifo: Annotated[
+        int | None, typer.Option(help="Events queued in front of a core: 0, or 2**k up to 512.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of partition and placement.")] = None,
     settings: Annotated[
         list[str] | None,
@@ -217,7 +223,7 @@ def compile_(
         "recurrent_delay": recurrent_delay, "discretisation": discretisation,
             "pooling": pooling, "force": force,
         "weight_bits": _width(weight_bits),
-        "scale": scale, "clip": clip, "decay": decay, "decay_bits": decay_bits,
+        "prune": prune, "scale": scale, "clip": clip, "decay": decay, "decay_bits": decay_bits,
         "membrane_bits": membrane_bits, "current_bits": current_bits,
         "payload_bits": payload_bits, "fraction_bits": fraction_bits, "graded": graded,
         "state_bits": state_bits, "pole_bits": pole_bits, "rounding": rounding, "delta": delta,
@@ -230,7 +236,7 @@ def compile_(
         **_array(array),
         "cores": cores, "lanes": lanes, "update_lanes": update_lanes, "index": index,
         "neurons": neurons, "synapse_bits": synapse_bits, "axons": axons, "routes": routes,
-        "width": width, "height": height, "interval": interval, "seed": seed,
+        "width": width, "height": height, "interval": interval, "fifo": fifo, "seed": seed,
         "calibration": calibration,
     }  # fmt: skip
     terminal = Terminal(json=json, quiet=quiet)
