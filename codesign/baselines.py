@@ -61,8 +61,7 @@ def _metis(graph: Connectivity, cores: int, seed: int) -> np.ndarray:
     both = _undirected(graph)
     _, part = pymetis.part_graph(
         cores,
-        xadj=both.indptr,
-        adjncy=both.indices,
+        pymetis.CSRAdjacency(both.indptr.astype(np.int32), both.indices.astype(np.int32)),
         vweights=_loads(graph),
         eweights=both.data,
         options=pymetis.Options(seed=seed),

@@ -21,14 +21,13 @@ from hdl.params.neuron import bits_for
 from hdl.params.noc import FlitParams
 from mapping.connectivity import Capacity, Connectivity
 from mapping.cut import cut, km1
-from mapping.partition import fan_in_of, in_layer_order, slots_needed
-from mapping.place import mean_hops, mesh_size, place
-from mapping.traffic import core_traffic, route_all
+from mapping.links import Links, add_trees, no_loads
+from mapping.partition import in_layer_order, slots_needed
+from mapping.place import mesh_size, place
+from mapping.traffic import core_traffic, destinations, route_all
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from scipy.sparse import csr_array
 
 __all__ = [
     "MapReport", "fewest_cores", "map_graph", "measure", "over", "peak_memory", "scored",
@@ -65,17 +64,21 @@ class _Stages:
 class MapReport:
     """What a mapping comes to. Traffic is in events (or flits) per step.
 
-    km1 : mean number of other cores that an event must reach, weighted by spikes; `naive`: the same
-    of layer order, None if it does not fit. start : what the partition was refined from.
-    hops : mean links of a multicast tree ("event") and mean distance of the cores that an event is
-    for ("delivery"). traffic : links times events, of multicast and of unicast, and of layer order
-    on a raster. heaviest : the busiest link and its load: a link carries 1 flit a cycle, so a step
-    takes that many cycles at least; "core": the same for the busiest core's synapses and slots.
-    occupancy : slots, synapse_bits, fan_in and load of the cores: min, mean, max and capacity.
-    by_population : name, neurons, cores, events sent per step, deliveries to other cores caused by
-    them ("sent") and events that reach its neurons' cores from elsewhere ("received").
-    seconds : by stage; partition_seconds : of the partition's own. memory_bytes : most that the process had, until then.
-    core, tile : the core of each neuron, the tile of each core.
+    km1 : mean number of other cores that an event must reach, weighted by spikes; naive_km1 : the
+    same of layer order, None if it does not fit. start : what the partition was refined from.
+    hops : mean links of an event's multicast tree ("event"), and mean distance of the cores that
+    it is for ("delivery"). traffic : links times events, of multicast trees, of one packet a core
+    ("unicast"), of layer order on a raster; links times flits as the hardware sends them ("flits").
+    heaviest : the busiest link and its flits: it carries 1 a cycle, so a step takes as many cycles
+    at least; "core": the least cycles of the busiest core, for its synapses and slots.
+    occupancy : slots, synapse_bits, fan_in and synapses of the cores: min, mean, max and capacity.
+    table_entries : of routes, of all cores and of the fullest.
+    by_population : name, neurons, cores, events sent per step, deliveries to other cores that they
+    cause ("sent"), and events that reach its neurons' cores from elsewhere ("received").
+    seconds : by stage; partition_seconds : of the partition's own. memory_bytes : most that the
+    process had until then. notes : what to know, what can't be built. hardware : of a mapping that
+    was built.
+    core, slot, tile, tag : of each neuron, neuron, core and source.
     """
 
     neurons: int
@@ -101,20 +104,20 @@ class MapReport:
     core: np.ndarray
     tile: np.ndarray
     slot: np.ndarray
+    tag: np.ndarray | None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data without the arrays; the keys stay stable."""
-        kept = {k: v for k, v in vars(self).items() if k not in ("core", "tile", "slot")}
+        kept = {k: v for k, v in vars(self).items() if not isinstance(v, np.ndarray)}
         return {**kept, "notes": list(self.notes)}
 
     def write(self, path: Path, graph: Connectivity) -> None:
-        """core [neurons], slot [neurons], tile [cores], mesh [width, height], and as CSR of sources
-        the cores that each reaches: reach_indptr, reach_cores. Uncompressed .npz."""
+        """core [neurons], slot [neurons], tile [cores], mesh [width, height], tag [sources] (not on
+        meshes too wide for it), and as CSR of sources the cores that each reaches: reach_indptr,
+        reach_cores. Uncompressed .npz."""
         from mapping.arrays_file import write_arrays
 
-        indptr, cores = _destinations(
-            graph.indptr, graph.indices, self.core.astype(np.int32), self.cores
-        )
+        indptr, cores = destinations(graph, self.core, self.cores)
         arrays = {
             "core": self.core.astype(np.int32),
             "slot": self.slot.astype(np.int32),
@@ -122,15 +125,16 @@ class MapReport:
             "mesh": np.array([self.width, self.height], np.int32),
             "reach_indptr": indptr,
             "reach_cores": cores,
+            **({} if self.tag is None else {"tag": self.tag}),
         }
         write_arrays(path, arrays)
 
 
 @njit(cache=True, nogil=True)
 def _census(indptr, indices, inputs, spikes, core, cores, population, populations):
-    """Per core: sources, events times synapses; per population: deliveries that its neurons cause
-    (the last: inputs), and events that reach its neurons' cores from elsewhere."""
-    sources = np.zeros(cores, np.int64)
+    """Per core: sources, synapses, events times synapses; per population: deliveries that its
+    neurons cause (the last: inputs), and events that reach its neurons' cores from elsewhere."""
+    sources, synapses = np.zeros(cores, np.int64), np.zeros(cores, np.int64)
     work = np.zeros(cores)
     sent, received = np.zeros(populations + 1), np.zeros(populations)
     seen, known = np.full(cores, -1, np.int64), np.full(cores, -1, np.int64)
@@ -139,11 +143,14 @@ def _census(indptr, indices, inputs, spikes, core, cores, population, population
         home, own = -1, populations
         if s >= inputs:
             home, own = core[s - inputs], population[s - inputs]
-        last, away = -1, 0
+        last, away, p = -1, 0, 0
         for k in range(indptr[s], indptr[s + 1]):
             t = indices[k]
-            c, p = core[t], population[t]
+            c = core[t]
+            synapses[c] += 1
             work[c] += spikes[s]
+            if populations > 1:  # a look-up less where it is known
+                p = population[t]
             if p != last:
                 last, stretch = p, stretch + 1
             if known[c] != stretch:
@@ -155,34 +162,7 @@ def _census(indptr, indices, inputs, spikes, core, cores, population, population
                     sources[c] += 1
                     away += c != home
         sent[own] += away * spikes[s]
-    return sources, work, sent, received
-
-
-@njit(cache=True, nogil=True)
-def _destinations(indptr, indices, core, cores):
-    """CSR of sources: the cores that each reaches, ascending."""
-    seen = np.full(cores, -1, np.int64)
-    first = np.zeros(len(indptr), np.int64)
-    for s in range(len(indptr) - 1):
-        count = 0
-        for k in range(indptr[s], indptr[s + 1]):
-            c = core[indices[k]]
-            if seen[c] != s:
-                seen[c] = s
-                count += 1
-        first[s + 1] = first[s] + count
-    reached = np.empty(first[-1], np.int32)
-    seen[:] = -1
-    for s in range(len(indptr) - 1):
-        at = first[s]
-        for k in range(indptr[s], indptr[s + 1]):
-            c = core[indices[k]]
-            if seen[c] != s:
-                seen[c] = s
-                reached[at] = c
-                at += 1
-        reached[first[s] : at].sort()
-    return first, reached
+    return sources, synapses, work, sent, received
 
 
 def _slots(population: np.ndarray, core: np.ndarray, lanes: int) -> np.ndarray:
@@ -255,7 +235,7 @@ def map_graph(
         tile = place(flow, width, height, seed)
     return measure(
         graph, capacity, found.core, tile, width, height,
-        start=found.start, flow=flow, seconds=stages.seconds,
+        start=found.start, known=(found.km1, found.naive), seconds=stages.seconds,
         partition_seconds=found.seconds, progress=progress,
     )  # fmt: skip
 
@@ -269,30 +249,28 @@ def measure(
     height: int,
     *,
     start: str,
+    known: tuple[float, float | None] | None = None,
     slot: np.ndarray | None = None,
-    flow: csr_array | None = None,
     seconds: dict[str, float] | None = None,
     partition_seconds: dict[str, float] | None = None,
     progress: Progress = lambda text: None,
 ) -> MapReport:
-    """The report of a partition on tiles; routes are XY trees. slot, flow : if known already."""
+    """The report of a partition on tiles; routes are XY trees. known : km1 of it and of layer
+    order; that and slot if they are there already."""
     stages, cores = _Stages(progress), len(tile)
     with stages("routes"):
         routes = route_all(graph, core, tile, width, height)
     with stages("report"):
-        if flow is None:
-            flow = core_traffic(graph, core, cores)
         if slot is None:
             slot = _slots(graph.population, core, capacity.lanes)
         populations = int(graph.population[-1]) + 1
-        sources, work, sent, received = _census(
+        sources, load, work, sent, received = _census(
             graph.indptr, graph.indices, graph.inputs, graph.spikes, core, cores,
             graph.population, populations,
         )  # fmt: skip
         slots = np.zeros(cores, np.int64)
         np.maximum.at(slots, core, slot + 1)
         slots = -(-slots // capacity.lanes) * capacity.lanes
-        hops, deliveries = mean_hops(flow, tile, width), float(flow.sum() - flow.diagonal().sum())
         sizes = np.bincount(graph.population, minlength=populations)
         where = np.unique(graph.population.astype(np.int64) * cores + core) // cores
         spread = np.bincount(where, minlength=populations)
@@ -300,9 +278,16 @@ def measure(
             graph.population, weights=graph.spikes[graph.inputs :], minlength=populations
         )
         bits = np.bincount(core, weights=graph.synapse_bits, minlength=cores)
-        load = _load(graph, core, cores)
     with stages("layer order"):
-        naive_km1, naive = _layer_order(graph, capacity, cores, width, height)
+        raster = _layer_order(graph, capacity, cores)
+        naive = None
+        if raster is not None:
+            naive, _ = _trees(graph, raster, np.arange(cores), width, height)
+        if known is None:
+            naive_km1 = None if raster is None else km1(graph, raster, cores)
+            known = km1(graph, core, cores), naive_km1
+    link, flits = routes.flits.heaviest
+    home = np.bincount(core, weights=routes.entries[graph.inputs :], minlength=cores)
     least = slots / capacity.lanes + work / capacity.lanes
     occupancy = {
         "slots": _range(slots, capacity.slots),
@@ -318,17 +303,22 @@ def measure(
         cores=cores,
         width=width,
         height=height,
-        km1=km1(graph, core, cores),
-        naive_km1=naive_km1,
+        km1=known[0],
+        naive_km1=known[1],
         start=start,
         hops={
             "event": _ratio(routes.traffic, routes.events),
-            "delivery": hops,
+            "delivery": _ratio(routes.unicast.total, float(sent.sum())),
         },
-        traffic={"multicast": routes.traffic, "unicast": hops * deliveries, "layer order": naive},
-        heaviest={**routes.heaviest, "core": float(least.max())},
+        traffic={
+            "multicast": routes.traffic,
+            "unicast": routes.unicast.total,
+            "flits": routes.flits.total,
+            "layer order": naive,
+        },
+        heaviest={"link": link, "flits": flits, "core": float(least.max())},
         occupancy=occupancy,
-        table_entries={"total": int(routes.entries.sum()), "most": int(routes.entries.max())},
+        table_entries={"total": int(home.sum()), "most": int(home.max())},
         by_population=[
             {
                 "name": names[i],
@@ -343,10 +333,11 @@ def measure(
         seconds={**(seconds or {}), **stages.seconds},
         partition_seconds=partition_seconds or {},
         memory_bytes=peak_memory(),
-        notes=_limits(width, height, int(sources.max(initial=1))),
+        notes=_limits(width, height, routes.axons),
         core=core,
         tile=tile,
         slot=slot,
+        tag=routes.tag,
     )
 
 
@@ -363,35 +354,39 @@ def _range(values: np.ndarray, capacity: int | None) -> dict[str, float | None]:
     }
 
 
-def _layer_order(
-    graph: Connectivity, capacity: Capacity, cores: int, width: int, height: int
-) -> tuple[float | None, float | None]:
-    """km1 and traffic of layer order on a raster; None if it does not fit."""
+def _layer_order(graph: Connectivity, capacity: Capacity, cores: int) -> np.ndarray | None:
+    """The core of each neuron; None if it does not fit."""
     try:
-        core = in_layer_order(graph, replace(capacity, cores=cores))
+        return in_layer_order(graph, replace(capacity, cores=cores))
     except UserError:
-        return None, None
-    raster = np.arange(cores)
-    return km1(graph, core, cores), route_all(graph, core, raster, width, height).traffic
+        return None
 
 
-def _limits(width: int, height: int, sources: int) -> tuple[str, ...]:
+def _trees(
+    graph: Connectivity, core: np.ndarray, tile: np.ndarray, width: int, height: int
+) -> tuple[float, float]:
+    """(events times links of all trees, events), per step."""
+    first, reached = destinations(graph, core, len(tile))
+    start = np.concatenate([np.full(graph.inputs, -1), tile[core]]).astype(np.int32)
+    loads, spikes = no_loads(width, height), graph.spikes.astype(np.float64)
+    add_trees(loads, start, first, tile.astype(np.int32)[reached], spikes)
+    return Links(loads).total, float(spikes[np.diff(first) > 0].sum())
+
+
+def _limits(width: int, height: int, axons: np.ndarray | None) -> tuple[str, ...]:
     """What the present hardware can't build."""
-    found = []
-    if max(width, height) > MOST_SIDE:
-        found.append(f"a mesh of {width} x {height} can't be built yet: at most {MOST_SIDE} a side")
-        return tuple(found)
-    tag = bits_for(max(sources, 2))
+    if max(width, height) > MOST_SIDE or axons is None:
+        return (f"a mesh of {width} x {height} can't be built yet: at most {MOST_SIDE} a side",)
+    tag = bits_for(max(int(axons.max()), 2))
     if tag > MOST_TAG:
-        found.append(f"{sources} sources of a core can't be built yet: tags have {MOST_TAG} bits")
-        return tuple(found)
+        return (f"{tag} bits of tags can't be built yet: at most {MOST_TAG}",)
     word = FlitParams(width=width, height=height, tag_bits=tag).flit_bits + 1
     if word > MOST_WORD:
-        found.append(
+        return (
             f"{width} x {height} tiles can't be built yet: words of the host need {word} bits, "
-            f"{MOST_WORD} available"
+            f"{MOST_WORD} available",
         )
-    return tuple(found)
+    return ()
 
 
 def over(graph: Connectivity, core: np.ndarray, capacity: Capacity) -> list[str]:
@@ -399,15 +394,16 @@ def over(graph: Connectivity, core: np.ndarray, capacity: Capacity) -> list[str]
     mean is one."""
     cores, populations = capacity.cores, int(graph.population[-1]) + 1
     core = core.astype(np.int32, copy=False)
+    sources, load, *_ = _census(
+        graph.indptr, graph.indices, graph.inputs, graph.spikes, core, cores,
+        graph.population, populations,
+    )  # fmt: skip
     most = {
         "slots": slots_needed(graph.population, core.astype(np.int64), cores, capacity.lanes),
         "synapse_bits": np.bincount(core, weights=graph.synapse_bits, minlength=cores),
-        "fan_in": _census(
-            graph.indptr, graph.indices, graph.inputs, graph.spikes, core, cores,
-            graph.population, populations,
-        )[0],
-        "load": _load(graph, core, cores),
-    }  # fmt: skip
+        "fan_in": sources,
+        "load": load,
+    }
     limits = vars(capacity)
     return [n for n, v in most.items() if limits[n] is not None and v.max() > limits[n]]
 
@@ -426,14 +422,5 @@ def scored(
     core = core.astype(np.int32, copy=False)
     if tile is None:
         tile = place(core_traffic(graph, core, cores), width, height, seed)
-    routes = route_all(graph, core, tile, width, height)
-    return {
-        "km1": km1(graph, core, cores),
-        "links": _ratio(routes.traffic, routes.events),
-        "traffic": routes.traffic,
-    }
-
-
-def _load(graph: Connectivity, core: np.ndarray, cores: int) -> np.ndarray:
-    """Synapses of each core."""
-    return np.bincount(core, weights=fan_in_of(graph), minlength=cores).astype(np.int64)
+    links, events = _trees(graph, core, tile, width, height)
+    return {"km1": km1(graph, core, cores), "links": _ratio(links, events), "traffic": links}

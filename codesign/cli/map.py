@@ -117,6 +117,7 @@ def _shown(report: MapReport, rows: list[dict[str, Any]], graph: Connectivity) -
         ("links of an event's tree", report.hops["event"]),
         ("hops of a delivery", report.hops["delivery"]),
         ("events x links of a step", report.traffic["multicast"]),
+        ("  as the hardware's flits", report.traffic["flits"]),
         ("  one packet a core (unicast)", unicast),
         ("  layer order on a raster", before),
         ("heaviest link", f"{link['link']}, {link['flits']:.4g} flits: as many cycles of a step"),
