@@ -10,6 +10,7 @@ from mapping.attention import attention_problems
 from mapping.graph import Graph
 from mapping.recurrence import state_problems
 from mapping.settings import BY_LAYER, Quantisation
+from mapping.winners import winner_problems
 
 __all__ = ["check", "check_calibration", "graph_problems"]
 
@@ -67,7 +68,7 @@ def graph_problems(graph: Graph) -> list[str]:
                 f"{levels[c.target]} can't be computed within a step; use a delay of 1"
             )
     if not problems:
-        problems += attention_problems(graph) + state_problems(graph)
+        problems += attention_problems(graph) + state_problems(graph) + winner_problems(graph)
     for name in graph.outputs:
         if name not in {p.name for p in graph.layers}:
             problems.append(f"{name}: the output is not a layer")

@@ -36,7 +36,7 @@ def crossbar_population(program: Program, name: str, crossbar: Crossbar) -> Prog
     """
     p = program.population(name)
     into = [q for q in program.projections if q.target == name]
-    if isinstance(p.dendrites, AttentionParams | Diagonal | Gate):
+    if isinstance(p.dendrites, AttentionParams | Diagonal | Gate) or p.winners is not None:
         what = "an attention head" if p.kind == "Attention" else f"a layer of kind {p.kind}"
         raise UserError(f"engine: {name} is {what}, which has a core of its own; leave it out")
     if p.kind == "Delay":

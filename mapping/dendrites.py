@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdl.params.crossbar.dendrites import Crossbar
+from hdl.params.neuron import Emit, Reset, sends_changes
 from hdl.params.sc.attention import PORTS, AttentionParams
 from hdl.params.sc.dense import Streams
 from hdl.params.ssm.diagonal import Diagonal
@@ -44,12 +45,12 @@ def _parallel(into: list[Projection]) -> list[str]:
     ]
 
 
-def _one_to_one(q: Projection, size: int) -> bool:
-    """Whether neuron n of as many feeds neuron n alone, with weight 1."""
+def _feeds(q: Projection, source: np.ndarray) -> bool:
+    """Whether each neuron n has one synapse, of weight 1 and from neuron source[n]."""
     return (
         q.exponent == 0
-        and np.array_equal(q.indptr, np.arange(size + 1))
-        and np.array_equal(q.indices, np.arange(size))
+        and np.array_equal(q.indptr, np.cumsum([0, *np.bincount(source)]))
+        and np.array_equal(q.indices, np.argsort(source, kind="stable"))
         and bool((q.weights == 1).all())
     )
 
@@ -77,10 +78,15 @@ def _ports(p: Population, into: list[Projection], ports: tuple[str, ...]) -> lis
             if ports != ("",)
             else f"it needs one projection, without a port, not {shown}"
         )
+    wanted = {q.port: np.arange(p.size) for q in into}
+    how = "one to one"
+    if isinstance(p.dendrites, Gate) and p.dendrites.spread:
+        wanted = dict(zip(OPERANDS, map(np.array, p.dendrites.places(p.size)), strict=True))
+        how = "as its gate spreads it"
     return found + [
-        f"the projection from {q.source} must be one to one, {p.size} weights of 1"
+        f"the projection from {q.source} must be {how}, {p.size} weights of 1"
         for q in into
-        if not _one_to_one(q, p.size)
+        if q.port in wanted and not _feeds(q, wanted[q.port])
     ]
 
 
@@ -95,7 +101,29 @@ def _values(program: Program, into: list[Projection], d: Diagonal | Gate) -> lis
 
 
 def _gate(program: Program, p: Population, into: list[Projection], gate: Gate) -> list[str]:
-    return _ports(p, into, OPERANDS) + _values(program, into, gate)
+    if p.size % gate.stretch:
+        return [f"size must be a multiple of its gate's stretch, {gate.stretch}, not {p.size}"]
+    found = _ports(p, into, OPERANDS) + _values(program, into, gate)
+    if gate.spread and len({q.source for q in into}) == 1:
+        found.append(f"both its inputs are {into[0].source}; a gate that spreads them takes two")
+    return found
+
+
+def _winners(p: Population) -> list[str]:
+    """Problems of a population in which only winners send."""
+    w, f, found = p.winners, p.fields, []
+    assert w is not None
+    if p.size % w.group:
+        found.append(f"size must be a multiple of the winners' group, {w.group}, not {p.size}")
+    if p.dendrites is not None:
+        found.append("winners are of exact sums; it must have no other dendrites")
+    emits = np.unique(f["emit"])
+    if len(emits) > 1 or sends_changes(emits).any():
+        found.append(f"winners must all emit in one way, and no changes, not {emits.tolist()}")
+    spikes = f["emit"] == Emit.SPIKE
+    if ((f["reset"] == Reset.SET) | (f["reset_value"] != 0))[spikes].any():
+        found.append("a spike of a winner must leave its membrane: subtract a reset_value of 0")
+    return found
 
 
 def _diagonal(program: Program, p: Population, into: list[Projection], d: Diagonal) -> list[str]:
@@ -182,5 +210,6 @@ def dendrite_problems(program: Program) -> list[str]:
             ]
         if not isinstance(p.dendrites, Crossbar | Diagonal) and set(p.arrays) - {"table"}:
             texts.append("has arrays, which only crossbars and states have")
+        texts += _winners(p) if p.winners is not None else []
         found += [f"{p.name}: {text}" for text in texts]
     return found

@@ -17,7 +17,7 @@ import numpy as np
 from hdl.params.neuron import Emit, sends_value
 from mapping.activations import activate
 from mapping.formats import nearest
-from mapping.graph import Graph, Layer, StateSpace
+from mapping.graph import Graph, Layer, Product, StateSpace
 from mapping.ranges import LayerRange
 from mapping.settings import Quantisation
 
@@ -74,11 +74,15 @@ def _why(graph: Graph, name: str, sending: set[str], settings: Quantisation) -> 
     layers = {p.name: p for p in graph.layers}
     if name in graph.outputs:
         return "it is an output"
+    if layers[name].winners is not None:
+        return "only winners send, and others win in other steps"
     for c in graph.connections:
         if c.source != name or not c.matrix.nnz:
             continue
         target = layers[c.target]
         engine = settings.choice("engine", names_of(graph, c.target))
+        if isinstance(target.dendrites, Product) and target.dendrites != Product():
+            return f"{c.target} spreads its inputs, which must be values"
         if target.kind == "Delay":
             return f"a relay repeats its values for {c.target}"
         if target.dendrites is None and engine in ("stochastic", "crossbar"):

@@ -116,7 +116,7 @@ def choose_shift(
         return (decay > 0) & (decay < 1)
 
     full = float(max(np.abs(low).max(), np.abs(high).max(), 0.0))
-    if layer.spiking:
+    if layer.spiking and layer.winners is None:
         threshold = np.where(np.isfinite(layer.threshold), np.abs(layer.threshold), 0)
         allowed = SPIKE_TOLERANCE * np.maximum(threshold, full / 16)
     else:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hdl.params.sc.attention import AttentionParams
+from hdl.params.winners import Winners
 
 __all__ = ["Connection", "Graph", "InputLayer", "Layer", "Options", "Product", "StateSpace"]
 
@@ -84,7 +85,20 @@ class StateSpace:
 
 @dataclass(frozen=True)
 class Product:
-    """Dendrites that multiply: drive[n] = left[n] * right[n], the inputs at these ports."""
+    """Dendrites that multiply: drive[n] = left[a] * right[b], the inputs at these ports.
+
+    a = n % stretch if repeats else n, b = n // stretch (hdl/params/ssm/gate.py); one to one, that
+    is a = b = n, unless they say otherwise.
+    """
+
+    stretch: int = 1
+    repeats: bool = False
+
+    def places(self, size: int) -> dict[str, np.ndarray]:
+        """By port, which source feeds each neuron."""
+        every = np.arange(size)
+        left = every % self.stretch if self.repeats else every
+        return {"left": left, "right": every // self.stretch}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,11 +122,14 @@ class Layer:
     `level`: longest feed-forward path from an input (inputs are 0).
     activation: what the layer's value is a function of its membrane: "" (the membrane itself), a
     name of mapping/activations.py, or "layernorm" (over the whole layer, without gain and bias).
+    winners: only these send, by the membrane after a reset (hdl/params/winners.py); the value of
+    others is 0. apart: layers of one such name get cores of their own ("": they don't ask).
     `dendrites`: a StateSpace or Product: x is then its drive (above), `bias` is added behind it,
     kind is "SSM" or "Gate"; each input is one connection, the identity, from a layer (Gate: at port
-    "left" or "right"). Of an attention head (kind Attention) its parameters; x is then the head's
-    answer to the spikes at its ports "query", "key" and "value" (mapping/attention.py), one
-    connection each: the identity, from a layer of its own. None: x is the sum of the connections.
+    "left" or "right", spread as it says). Of an attention head (kind Attention) its parameters; x
+    is then the head's answer to the spikes at its ports "query", "key" and "value"
+    (mapping/attention.py), one connection each: the identity, from a layer of its own. None: x is
+    the sum of the connections.
     """
 
     name: str
@@ -131,6 +148,8 @@ class Layer:
     compare: str = ">"
     activation: str = ""
     dendrites: AttentionParams | StateSpace | Product | None = None
+    winners: Winners | None = None
+    apart: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -78,7 +78,9 @@ def _core_params(
 ) -> tuple[CoreParams, list[np.ndarray]]:
     """The parameters of one core, and its tables."""
     formats = program.formats
-    update_lanes = _update_lanes(target, core.slots) if isinstance(core.rows, Rows) else 1
+    winners = program.populations[int(network.population[core.neurons[0]])].winners
+    single = winners is not None or not isinstance(core.rows, Rows)
+    update_lanes = 1 if single else _update_lanes(target, core.slots)
     ranges = []
     parts = []  # neurons of each range
     owners = []  # population of each range
@@ -145,6 +147,7 @@ def _core_params(
         changes=bool(sends_changes(fields["emit"]).any()),
         table_bits=formats.table_bits if tables else 0,
         tables=numbers,
+        winners=winners,
         **synapses,
     )
     if wrong := check_fields(params, fields):
@@ -204,7 +207,13 @@ def assemble(
             f"({layout.width} x {layout.height} mesh, {network.depth} levels, flits of "
             f"{flit.flit_bits} bits); use a smaller mesh (--cores, --width, --height)"
         )
-    mesh = MeshParams(flit=flit, levels=network.depth, cores=tuple(params), entries=entries)
+    mesh = MeshParams(
+        flit=flit,
+        levels=network.depth,
+        cores=tuple(params),
+        entries=entries,
+        fifo=target.fifo,
+    )
     slots = {}
     for p in program.populations:
         first = network.first[p.name] - network.inputs

@@ -87,6 +87,8 @@ def population_of(plan: Plan, formats: Formats, settings: Quantisation) -> Popul
             **(plan.inner.arrays if plan.inner else {}),
             **({} if plan.table is None else {"table": plan.table}),
         },
+        winners=layer.winners,
+        apart=layer.apart,
     )
 
 

@@ -69,8 +69,8 @@ def plan_layers(
         scale, exponents = common_scale(
             [i.times(gain) for i in incoming],
             layer.size,
-            settings.scale == "neuron",
-            not layer.spiking,
+            settings.scale == "neuron" and layer.winners is None,
+            not layer.spiking or layer.winners is not None,
             settings.clip,
             float(reach_of) * 2.0 ** (1 - width),
         )
@@ -137,7 +137,7 @@ def _one_to_one(
     into, sources = incoming_of(graph, layer.name), {}
     for c in into:
         emit = emits.get(c.source, Emit.VALUE)
-        unit = np.broadcast_to(payload[c.source], layer.size).astype(float)
+        unit = c.matrix @ np.broadcast_to(payload[c.source], c.matrix.shape[1]).astype(float)
         bits = settings.payload_bits if sends_value(emit) else 2
         sources[c.port] = Entering(unit, bits, bool(sends_changes(emit)))
     if isinstance(layer.dendrites, Product):

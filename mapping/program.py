@@ -26,8 +26,8 @@ is told by its `dendrites`:
   the gate spreads its inputs.
 
 The rest of the neuron equations then follows. Of a population with `winners` only these send, by
-the equations of `hdl/params/winners.py`; it sums exactly, has whole groups, and its neurons all emit
-in one way.
+the equations of `hdl/params/winners.py`; it sums exactly, has whole groups, and its neurons emit in
+one way.
 
 On disk: a directory with `program.json` (schema version, everything but arrays) and
 `arrays.npz`; no pickles; same Program, same bytes.

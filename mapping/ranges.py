@@ -14,6 +14,7 @@ import numpy as np
 from mapping.activations import activate
 from mapping.graph import Graph, Layer, StateSpace
 from mapping.recurrence import Recurrence, dendrites_of
+from mapping.winners import silenced
 
 __all__ = ["LayerRange", "StateRange", "join", "measure", "stand_in"]
 
@@ -138,13 +139,13 @@ class _State:
             v = v - np.where(above(self.membrane), reset, 0.0)
         self.membrane = v
         if not layer.spiking:
-            return activate(layer.activation, v, 0), x, v
+            return silenced(layer, v.T, activate(layer.activation, v, 0).T).T, x, v
         spike = above(v)
         if layer.reset == "set":
             self.membrane = np.where(spike, reset, v)
         elif layer.reset == "subtract":
             self.membrane = np.where(spike, v - reset, v)
-        return spike.astype(float), x, v
+        return silenced(layer, self.membrane.T, spike.astype(float).T).T, x, v
 
 
 def measure(

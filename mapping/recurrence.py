@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.sparse import eye_array
+from scipy.sparse import csr_array
 
 from hdl.params.sc.attention import AttentionParams
 from hdl.params.ssm.gate import OPERANDS
 from mapping.attention import Head
-from mapping.graph import Graph, Layer, Product, StateSpace
+from mapping.graph import Connection, Graph, Layer, Product, StateSpace
 
 __all__ = ["Gated", "Recurrence", "dendrites_of", "state_problems"]
 
@@ -101,14 +101,32 @@ def state_problems(graph: Graph) -> list[str]:
                     f"{p.name}: its input {c.source} comes {c.delay} steps late; put a linear "
                     "layer between them"
                 )
-            if c.matrix.shape[0] != c.matrix.shape[1] or (c.matrix != eye_array(p.size)).nnz:
+            if not _fits(p, c):
                 found.append(
                     f"{p.name}: its input {c.source} must be one to one with weight 1; put a "
                     "linear layer between them"
                 )
+        spread = p.dendrites if isinstance(p.dendrites, Product) else Product()
+        if spread != Product() and (p.size % spread.stretch or len({c.source for c in into}) < 2):
+            found.append(
+                f"{p.name}: a gate that spreads its inputs takes two sources, and {p.size} neurons "
+                f"must be whole stretches of {spread.stretch}"
+            )
         if p.spiking or p.has_current or np.any(p.membrane_decay):
             found.append(f"{p.name}: its neurons must keep no state beside its dendrites'")
     return found
+
+
+def _fits(p: Layer, c: Connection) -> bool:
+    """Whether each neuron has the one source of weight 1 that its dendrites say."""
+    source = np.arange(p.size)
+    if isinstance(p.dendrites, Product) and c.port in OPERANDS:
+        source = p.dendrites.places(p.size)[c.port]
+    wanted = csr_array(
+        (np.ones(p.size), (np.arange(p.size), source)),
+        shape=(p.size, int(source.max(initial=-1)) + 1),
+    )
+    return c.matrix.shape == wanted.shape and not (c.matrix != wanted).nnz
 
 
 def _space(p: Layer, space: StateSpace) -> list[str]:

@@ -18,6 +18,7 @@ from mapping.activations import activate
 from mapping.batch import as_batch, split
 from mapping.graph import Connection, Graph, Layer
 from mapping.recurrence import dendrites_of
+from mapping.winners import silenced
 
 __all__ = ["Reference", "simulate"]
 
@@ -94,9 +95,10 @@ class _State:
                 self.membrane = np.where(spike, layer.reset_value, self.membrane)
             elif layer.reset == "subtract":
                 self.membrane = self.membrane - spike * layer.reset_value
+            spike = silenced(layer, self.membrane, spike)
             self.values[:, t] = spike & valid[:, None]
         else:
-            value = activate(layer.activation, self.membrane)
+            value = silenced(layer, self.membrane, activate(layer.activation, self.membrane))
             self.values[:, t] = np.where(valid[:, None], value, 0.0)
         if self.membranes is not None:
             self.membranes[:, t] = np.where(valid[:, None], self.membrane, 0.0)

@@ -10,8 +10,17 @@ from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import Streams
 from hdl.params.ssm.diagonal import Diagonal
 from hdl.params.ssm.gate import Gate
+from hdl.params.winners import Winners
 
-__all__ = ["DENDRITES", "FORMATS", "INPUT", "POPULATION", "PROJECTION", "document_problems"]
+__all__ = [
+    "DENDRITES",
+    "FORMATS",
+    "INPUT",
+    "OPTIONAL_DENDRITES",
+    "POPULATION",
+    "PROJECTION",
+    "document_problems",
+]
 
 Keys = dict[str, type | tuple[type, ...]]
 
@@ -37,11 +46,11 @@ POPULATION: Keys = {
 PROJECTION: Keys = {
     "source": str, "target": str, "weight_bits": int, "exponent": int, "delay": int, "node": str,
 }  # fmt: skip
-#: Keys that stand only where they say something.
-OPTIONAL_DENDRITES = ("margin",)
+#: Keys that stand only where they say something: those of dendrites by their defaults.
+OPTIONAL_DENDRITES = {"margin": -1, "stretch": 1, "repeats": False}
 OPTIONAL: dict[str, Keys] = {
     "formats": {"table_bits": int},
-    "populations": {"dendrites": dict, "table": bool},
+    "populations": {"dendrites": dict, "table": bool, "winners": dict, "apart": str},
     "projections": {"port": str},
 }
 
@@ -76,10 +85,13 @@ def _dendrites(where: str, thing: dict[str, Any], found: list[str]) -> None:
     if not isinstance(kind, str) or kind not in DENDRITES:
         found.append(f"{where}: 'kind' must be one of {', '.join(DENDRITES)}, not {kind!r}")
         return
-    params = DENDRITES[kind]
+    _params(where, DENDRITES[kind], {k: v for k, v in thing.items() if k != "kind"}, found)
+
+
+def _params(where: str, params: Any, values: dict[str, Any], found: list[str]) -> None:
+    """Keys, types and values of an object of parameters."""
     types = {"int": int, "bool": bool, "str": str}
     keys: Keys = {f.name: types[str(f.type)] for f in fields(params)}
-    values = {key: value for key, value in thing.items() if key != "kind"}
     optional: Keys = {key: keys.pop(key) for key in OPTIONAL_DENDRITES if key in keys}
     if _keys(where, values, keys, found, optional):
         try:
@@ -101,8 +113,12 @@ def document_problems(document: dict[str, Any]) -> list[str]:
     ):
         for i, thing in enumerate(document[what]):
             where = f"{what}[{i}]"
-            if _keys(where, thing, keys, found, OPTIONAL.get(what)) and "dendrites" in thing:
+            if not _keys(where, thing, keys, found, OPTIONAL.get(what)):
+                continue
+            if "dendrites" in thing:
                 _dendrites(f"{where}: dendrites", thing["dendrites"], found)
+            if "winners" in thing:
+                _params(f"{where}: winners", Winners, thing["winners"], found)
     if not all(isinstance(name, str) for name in document["outputs"]):
         found.append("outputs: must be names")
     for i, note in enumerate(document["notes"]):

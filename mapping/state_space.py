@@ -26,7 +26,7 @@ from hdl.params.ssm.diagonal import GAIN_BITS, Diagonal
 from hdl.params.ssm.gate import Gate
 from mapping.coefficients import integer_words, mantissas
 from mapping.formats import MARGIN, bits_needed, nearest, spread
-from mapping.graph import Layer, StateSpace
+from mapping.graph import Layer, Product, StateSpace
 from mapping.ranges import LayerRange, StateRange
 from mapping.report import StateReport
 from mapping.settings import Quantisation, Width
@@ -214,5 +214,10 @@ def decide_gate(
     top = 2.0 ** ((settings.membrane_bits or max(MEMBRANE, bits + GUARD)) - 1)
     ratio = float((np.maximum(-low, high) / one).max()) / top
     shift = int(np.clip(np.ceil(np.log2(ratio) - 1e-9), 0, MOST_SHIFT)) if ratio > 0 else 0
-    gate = Gate(shift=shift, value_bits=bits, held=left.held and right.held)
+    product = layer.dendrites
+    assert isinstance(product, Product)
+    gate = Gate(
+        shift=shift, value_bits=bits, held=left.held and right.held, stretch=product.stretch,
+        repeats=product.repeats,
+    )  # fmt: skip
     return Decided(gate, one * 2.0**shift, {})

@@ -36,8 +36,8 @@ def dendrites_of(p: Population, lanes: int | None) -> DiagonalParams | GateParam
 
 def held_bits(params: DiagonalParams | GateParams, slots: int) -> int:
     """Bits of coefficients and of one pointer for each port of `slots` neurons."""
-    ports = 2 if isinstance(params, GateParams) else 1
-    return sum(count * width for count, width in params.items(slots, ports * slots).values())
+    axons = sum(params.gate.sources(slots)) if isinstance(params, GateParams) else slots
+    return sum(count * width for count, width in params.items(slots, axons).values())
 
 
 def _pointers(s: Synapses, code: np.ndarray, slots: int, axons: int) -> list[int]:
@@ -145,6 +145,10 @@ class Gates(_Held):
 
     def images(self, s: Synapses, slots: int, axons: int) -> dict[Memory, list[int]]:
         """The pointers."""
+        gate = self.params.gate
+        if gate.spread:
+            left, right = (np.array(place) for place in gate.places(slots))
+            s = replace(s, slot=np.where(s.weight == 1, left[s.slot], right[s.slot]))
         return {Memory.POINTER: _pointers(s, s.weight, slots, axons)}
 
 

@@ -1,10 +1,10 @@
 """A Program on disk: program.json and arrays.npz in one directory.
 
 The JSON holds everything but arrays, with sorted keys and the SHA-256 of arrays.npz; "table_bits",
-"dendrites" of a population, their "margin", that it has a "table", and "port" of a projection stand
-there only where they are set. The arrays are named by position ("population.0.bias",
-"projection.2.weights"), stored uncompressed with a fixed time stamp and in the narrowest signed
-integers that hold them: same Program, same bytes.
+"dendrites" of a population and what in them is not the rule, that it has a "table", its "winners",
+what it stands "apart" with, and "port" of a projection stand there only where they are set. The
+arrays are named by position ("population.0.bias", "projection.2.weights"), stored uncompressed with
+a fixed time stamp and in the narrowest signed integers that hold them: same Program, same bytes.
 Loading takes nothing on trust: keys, types, shapes, member sizes and every rule of the Program
 are checked before use, pickles are refused, and all problems come in one error.
 """
@@ -27,8 +27,17 @@ from hdl.params.crossbar.dendrites import Crossbar
 from hdl.params.errors import UserError
 from hdl.params.neuron import FIELDS
 from hdl.params.ssm.diagonal import Diagonal
+from hdl.params.winners import Winners
 from mapping.program import VERSION, Formats, Input, Population, Program, Projection
-from mapping.schema import DENDRITES, FORMATS, INPUT, POPULATION, PROJECTION, document_problems
+from mapping.schema import (
+    DENDRITES,
+    FORMATS,
+    INPUT,
+    OPTIONAL_DENDRITES,
+    POPULATION,
+    PROJECTION,
+    document_problems,
+)
 from mapping.validate import problems
 
 __all__ = ["digest", "load", "save"]
@@ -50,10 +59,15 @@ def _population(population: Population) -> dict[str, Any]:
     if dendrites is not None:
         kind = next(name for name, params in DENDRITES.items() if isinstance(dendrites, params))
         document["dendrites"] = {"kind": kind, **dataclasses.asdict(dendrites)}
-        if document["dendrites"].get("margin") == -1:
-            del document["dendrites"]["margin"]
+        for key, default in OPTIONAL_DENDRITES.items():
+            if document["dendrites"].get(key) == default:
+                del document["dendrites"][key]
     if "table" in population.arrays:
         document["table"] = True
+    if population.winners is not None:
+        document["winners"] = dataclasses.asdict(population.winners)
+    if population.apart:
+        document["apart"] = population.apart
     return document
 
 
@@ -261,7 +275,8 @@ def _decode(document: dict[str, Any], arrays: dict[str, np.ndarray]) -> Program:
             for name, shape in shapes[i].items()
         }
         rest = {key: value for key, value in p.items() if key != "table"}
-        return {**rest, "dendrites": _dendrites(p), "arrays": made}
+        winners = Winners(**p["winners"]) if "winners" in p else None
+        return {**rest, "dendrites": _dendrites(p), "winners": winners, "arrays": made}
 
     return Program(
         name=document["name"],

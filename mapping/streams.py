@@ -102,7 +102,7 @@ def stochastic_program(
         names = (p.name, *nodes)
         if settings.choice("engine", names) != "stochastic" or kinds[p.name] == "Delay":
             continue
-        if p.dendrites is not None:
+        if p.dendrites is not None or p.winners is not None:
             if settings.named("engine", names):
                 what = "an attention head" if p.kind == "Attention" else f"a layer of kind {p.kind}"
                 raise UserError(

@@ -72,6 +72,11 @@ class Gate:
         """Left and right inputs of `size` neurons."""
         return self.stretch if self.repeats else size, size // self.stretch
 
+    def places(self, size: int) -> tuple[list[int], list[int]]:
+        """The left input a and the right input b of each of `size` neurons."""
+        left = [n % self.stretch if self.repeats else n for n in range(size)]
+        return left, [n // self.stretch for n in range(size)]
+
     @property
     def acc_bits(self) -> int:
         """Width of acc for any values."""
