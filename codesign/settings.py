@@ -11,6 +11,7 @@ from typing import Any
 
 from codesign.crossbar.settings import Crossbars
 from hdl.params.errors import UserError
+from hdl.params.noc import check_fifo
 from mapping.graph import Options
 from mapping.mapped import Target
 from mapping.settings import Quantisation
@@ -119,6 +120,10 @@ def _check(settings: Settings, where: str) -> None:
     for name, number in whole.items():
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             problems.append(f"{where}: {name} must be a whole number from 1, not {number!r}")
+    try:
+        check_fifo(t.fifo)
+    except ValueError as error:
+        problems.append(f"{where}: {error}")
     if not isinstance(t.seed, int) or isinstance(t.seed, bool) or t.seed < 0:
         problems.append(f"{where}: seed must be a whole number from 0, not {t.seed!r}")
     if not isinstance(o.force, bool):

@@ -42,6 +42,8 @@ class Target:
     state_lanes : states updated per cycle of a core with states, a power of two up to 64; fewer in
         a layer that has fewer states a neuron; 1 if not given.
     interval : ticks between steps; the shortest that is right if not given.
+    fifo : events queued in front of each core, 0 or a power of two up to 512. Bits never depend on
+        it; cycles do where a core is still in its update when others send to it.
     seed : of the searches for a partition and a placement.
     """
 
@@ -58,6 +60,7 @@ class Target:
     stream_lanes: int | None = None
     state_lanes: int | None = None
     interval: int | None = None
+    fifo: int = 0
     seed: int = 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hdl.params.errors import UserError
+from hdl.params.noc import check_fifo
 from mapping.hardware import assemble
 from mapping.kinds import kinds_of
 from mapping.layout import fit
@@ -60,6 +61,10 @@ def _check_target(target: Target) -> None:
         lanes = getattr(target, name)
         if lanes is not None and (not 1 <= lanes <= most or lanes & (lanes - 1)):
             raise UserError(f"{name} must be a power of two in 1..{most}, not {lanes}")
+    try:
+        check_fifo(target.fifo)
+    except ValueError as error:
+        raise UserError(f"{error}; change --fifo") from None
     lanes = target.update_lanes
     if lanes is not None and (not 1 <= lanes <= target.lanes or lanes & (lanes - 1)):
         raise UserError(

@@ -5,16 +5,20 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.neuron.core import NeuronCore
-from hdl.neuron.ports import step_signature
+from hdl.neuron.ports import event_layout, step_signature
 from hdl.noc.interface import NetworkInterface, config_port
 from hdl.noc.router import Router, flit_layout
 from hdl.params.noc import InterfaceParams, MeshParams, RouterParams
+from hdl.queue import Queue
 
 __all__ = ["Mesh"]
 
 
 class Mesh(wiring.Component):
     """Cores on a rectangle of routers.
+
+    With `params.fifo` a queue of that many events stands between each interface and its core: a
+    core in its update, or busy with long rows, then holds up no link until its queue is full.
 
     The barrier: every tile's `idle` passes one register at the tile and one behind the AND of
     its row, so that all flags that meet are of the same cycle: `all_idle` shows the state of
@@ -98,7 +102,15 @@ class Mesh(wiring.Component):
         m.submodules[f"interface_{x}_{y}"] = interface
         self.link(m, router.o_local, interface.i_flit)
         self.link(m, interface.o_flit, router.i_local)
-        self.link(m, interface.o_event, core.i)
+        idle = [core.idle, interface.idle]
+        if depth := self.fifo(number):
+            queue = Queue(event_layout(core_params), depth=depth)
+            m.submodules[f"queue_{x}_{y}"] = queue
+            self.link(m, interface.o_event, queue.i)
+            self.link(m, queue.o, core.i)
+            idle.append(queue.idle)
+        else:
+            self.link(m, interface.o_event, core.i)
         self.link(m, core.o, interface.i_event)
         connect(m, interface.config, core.config)
         m.d.comb += [
@@ -107,7 +119,11 @@ class Mesh(wiring.Component):
             interface.probe.eq(core.probe),
             interface.core_idle.eq(core.idle),
         ]
-        return [core.idle, interface.idle]
+        return idle
+
+    def fifo(self, tile: int) -> int:
+        """Events queued in front of a core; a test bench may mix depths."""
+        return self.params.fifo
 
     def link(self, m, source, sink) -> None:
         """Connects two streams inside the mesh; a test bench may put stalls between them."""

@@ -14,7 +14,20 @@ from enum import IntEnum
 from hdl.params.dendrites import Memory
 from hdl.params.neuron import bits_for
 
-__all__ = ["ConfigOp", "FlitParams", "InterfaceParams", "Memory", "RouterParams", "MeshParams"]
+__all__ = [
+    "ConfigOp",
+    "FIFO_MOST",
+    "FlitParams",
+    "InterfaceParams",
+    "Memory",
+    "MeshParams",
+    "RouterParams",
+    "check_fifo",
+]
+
+
+#: Deepest queue in front of a core.
+FIFO_MOST = 512
 
 
 class ConfigOp(IntEnum):
@@ -107,6 +120,17 @@ class InterfaceParams:
     entries: int = 1
 
 
+def check_fifo(depth: int) -> None:
+    """ValueError unless `depth` is 0 or a power of two up to FIFO_MOST."""
+    if (
+        not isinstance(depth, int)
+        or isinstance(depth, bool)
+        or not 0 <= depth <= FIFO_MOST
+        or depth & (depth - 1)
+    ):
+        raise ValueError(f"fifo must be 0 or a power of two up to {FIFO_MOST}, not {depth!r}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class MeshParams:
     """A mesh: one core's parameters and interface per tile, row by row (y * width + x).
@@ -118,8 +142,10 @@ class MeshParams:
     levels: int
     cores: tuple  # CoreParams | None, row-major
     entries: tuple[int, ...]  # routes per slot, for each tile
+    fifo: int = 0  #: events queued in front of each core, 0 or a power of two up to FIFO_MOST
 
     def __post_init__(self) -> None:
+        check_fifo(self.fifo)
         tiles = self.flit.width * self.flit.height
         if len(self.cores) != tiles or len(self.entries) != tiles:
             raise ValueError(f"a {self.flit.width} x {self.flit.height} mesh has {tiles} tiles")
