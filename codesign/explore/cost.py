@@ -17,7 +17,9 @@ def estimate(
     mapped: Mapped, answers: Answers, settings: Settings
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     """Values of OBJECTIVES that hardware has, and what to know of them."""
+    from codesign.boards import board
     from codesign.cost.cycles import cycles
+    from codesign.cost.energy import energy
     from codesign.cost.resources import resources
 
     area = resources(mapped.mesh, mapped.host)
@@ -25,10 +27,24 @@ def estimate(
     done = cycles(mapped, answers.done)
     found["cycles"] = done.per_sample * answers.members
     found["latency_us"] = found["cycles"] / found["fmax_mhz"]
+    spent = energy(
+        mapped, answers.done, done, ff=found["ff"], mhz=found["fmax_mhz"],
+        device=board(settings.board).device,
+    )  # fmt: skip
+    found["energy_uj"] = spent.uj * answers.members
     return found, area.warnings
 
 
-def costs(guess: Mapping[str, float], area: Mapping[str, float], cycles: float) -> dict[str, Any]:
-    """All hardware values of a design whose area and cycles are better known than `guess`ed."""
+def costs(
+    guess: Mapping[str, float], area: Mapping[str, float], cycles: float, on: str
+) -> dict[str, Any]:
+    """All hardware values of a design whose area and cycles are better known than `guess`ed; on :
+    the board."""
+    from codesign.boards import board
+    from codesign.cost.energy import moved
+
+    before = guess["ff"], guess["cycles"], guess["fmax_mhz"]
+    after = area["ff"], cycles, area["fmax_mhz"]
+    uj = moved(guess["energy_uj"], before, after, board(on).device)
     latency = cycles / area["fmax_mhz"]
-    return {**area, "cycles": cycles, "latency_us": latency}
+    return {**area, "cycles": cycles, "latency_us": latency, "energy_uj": uj}

@@ -161,7 +161,8 @@ def refined(
         if "values" in step:
             fidelity = "verified" if "cycles" in step.get("check", {}) else "synthesis"
         failed = step.get("failed") or step.get("check", {}).get("failed")
-        values = {**outcome.values, **costs(guess, area, cycles)}
+        board = outcome.settings["board"]
+        values = {**outcome.values, **costs(guess, area, cycles, board)}
         found[number] = replace(outcome, values=values, fidelity=fidelity, failed=failed)
     return found, ratios
 
