@@ -92,7 +92,7 @@ class _Paths:
 
     def __init__(self, mapped: Mapped, core_of: dict[int, int]) -> None:
         self.flit, self.core_of = mapped.mesh.flit, core_of
-        self.fifo = [getattr(mapped.mesh.cores[tile], "fifo", 0) for tile in core_of]
+        self.fifo = mapped.mesh.fifo
         self.known: dict[tuple[int, int, int, int], int] = {}
         self.resources: dict[tuple, int] = {}
         self.pairs: dict[tuple[int, int], int] = {}
@@ -141,7 +141,7 @@ class _Paths:
             pair = self.pairs.setdefault((source, core), len(self.pairs))
             if pair == len(self.places):
                 crossed = abs(to_x - x) + abs(to_y - y)
-                self.places.append(2 * crossed + PLACES + self.fifo[core])
+                self.places.append(2 * crossed + PLACES + self.fifo)
             ends.append((core, door, pair))
         self.hops.append(np.array(hops, np.int64).reshape(-1, 3))
         self.ends.append(np.array(ends, np.int64).reshape(-1, 3))

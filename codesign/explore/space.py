@@ -214,9 +214,7 @@ def _usual(
     yield "cores", cores, True
     if cores[-1] > 2:
         yield "width", (None, 1, 2), False
-    if hasattr(settings.target, "fifo"):
-        usual = settings.target.fifo
-        yield "fifo", tuple(sorted({2, 4, 8, 16, *([usual] if usual else [])})), True
+    yield "fifo", tuple(sorted({0, 4, 16, 64, settings.target.fifo})), True
     whole = int(stimulus.lengths.max())
     if program.readout != "none" and whole >= 4:
         yield "steps", (*sorted({whole // 4, whole // 2, whole * 3 // 4}), None), True
