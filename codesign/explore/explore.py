@@ -133,7 +133,9 @@ def explore(
         out.mkdir(exist_ok=True)
         if not (out / MARKER).exists():
             write_json(out / MARKER, {"model": model.name, "storage": plan.storage or JOURNAL})
-        store = Store(plan.storage or out / JOURNAL, plan.study, identity, plan.objectives)
+        store = Store(
+            plan.storage or out / JOURNAL, plan.study, identity, plan.objectives, space.to_json()
+        )
         constraints = (*plan.constraints, *(_fits(board) if plan.fit else ()))
         search = Search(task, space, plan, constraints, store, workers)
         end = None if plan.seconds is None else begun + plan.seconds

@@ -87,13 +87,19 @@ class Space:
         for p in self.parameters:
             if (need := NEEDS.get(p.setting)) and need not in engines:
                 del made[p.name]
-        lanes, update = made.get("lanes", self.base.get("lanes")), made.get("update_lanes")
-        if lanes is not None and update is not None and update > lanes:
-            made["update_lanes"] = lanes
-        cores, width = made.get("cores", self.base.get("cores")), made.get("width")
-        if width is not None and cores is not None and width > cores:
-            made["width"] = None
+        for name, limit in (("update_lanes", "lanes"), ("width", "cores")):
+            if name in made:
+                made[name] = self._within(name, made[name], made.get(limit, self.base.get(limit)))
         return made
+
+    def _within(self, name: str, value: Any, most: Any) -> Any:
+        """A value, or the largest one of the parameter that is no more than `most`."""
+        if value is None or most is None or value <= most:
+            return value
+        values = next(p.values for p in self.parameters if p.name == name)
+        if None in values and name == "width":
+            return None
+        return max((v for v in values if v is not None and v <= most), default=value)
 
     def settings(self, choice: Mapping[str, Any]) -> dict[str, Any]:
         """The flat settings of a choice; what stands in `base` is not repeated."""

@@ -82,16 +82,23 @@ class Store:
     Parameters
     ----------
     where : a journal's Path, or the URL of a database. study : its name there. identity : what
-    makes trials comparable: digests of the files, settings, values that are searched, objectives;
-    UserError names what differs if the study is another's.
+    makes trials comparable: digests of the files, settings, and so on; UserError names what differs
+    if the study is another's. objectives : of trials. space : values by parameter.
     """
 
-    def __init__(self, where: Path | str, study: str, identity: Mapping[str, Any],
-                 objectives: Sequence[str]) -> None:  # fmt: skip
+    def __init__(
+        self, where: Path | str, study: str, identity: Mapping[str, Any],
+        objectives: Sequence[str], space: Mapping[str, Sequence[Any]],
+    ) -> None:  # fmt: skip
         import optuna
+        from optuna.distributions import CategoricalDistribution
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.where, self.objectives = where, tuple(objectives)
+        self.known = {
+            name: CategoricalDistribution([_scalar(v) for v in values])
+            for name, values in space.items()
+        }
         self.found: dict[int, Outcome] = {}
         self.read = 0
         self.warning = mended(where) if isinstance(where, Path) and where.exists() else None
@@ -102,10 +109,12 @@ class Store:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 storage = self._storage()
-                self.study = optuna.create_study(
-                    storage=storage, study_name=study, directions=directions, load_if_exists=True,
-                    sampler=optuna.samplers.RandomSampler(0),
-                )  # fmt: skip
+                if study not in (s.study_name for s in storage.get_all_studies()):
+                    optuna.create_study(
+                        storage=storage, study_name=study, directions=directions,
+                        load_if_exists=True,
+                    )  # fmt: skip
+                self.study = optuna.load_study(storage=storage, study_name=study)
             found = self.study.user_attrs.get(_IDENTITY)
             if found is None and not self.study.get_trials(deepcopy=False):
                 self.study.set_user_attr(_IDENTITY, {"version": VERSION, **identity})
@@ -161,11 +170,10 @@ class Store:
     def add(self, outcome: Outcome) -> None:
         """Keeps a finished trial."""
         import optuna
-        from optuna.distributions import CategoricalDistribution
         from optuna.trial import TrialState, create_trial
 
         good = outcome.failed is None
-        params = {k: v if _scalar(v) else json.dumps(v) for k, v in outcome.choice.items()}
+        params = {name: _scalar(value) for name, value in outcome.choice.items()}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self.study.add_trial(
@@ -173,7 +181,7 @@ class Store:
                     state=TrialState.COMPLETE if good else TrialState.FAIL,
                     values=[outcome.values[n] for n in self.objectives] if good else None,
                     params=params,
-                    distributions={k: CategoricalDistribution([v]) for k, v in params.items()},
+                    distributions={name: self.known[name] for name in params},
                     user_attrs={_OUTCOME: json.dumps(outcome.to_json(), sort_keys=True)},
                     constraints=dict(outcome.broken) if good else None,
                 )
@@ -192,5 +200,7 @@ class Store:
         self.study.set_user_attr(f"{_STEP}{number}", dict(known))
 
 
-def _scalar(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)
+def _scalar(value: Any) -> Any:
+    """What Optuna takes as a choice."""
+    return value if value is None or isinstance(value, bool | int | float | str) else (
+        json.dumps(value, sort_keys=True))  # fmt: skip

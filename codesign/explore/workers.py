@@ -133,8 +133,8 @@ class Pool:
         self, work: Work, items: Sequence[Any], again: list[int]
     ) -> Iterator[tuple[int, Any]]:
         """What was in hand when a worker died, one by one."""
+        self.close()
         for i in again:
-            self.close()
             future = self._submit(work, items[i])
             if isinstance(future.exception(), BrokenProcessPool):
                 yield i, Lost("its worker died twice (killed, or out of memory)")
@@ -198,7 +198,8 @@ class Cluster:
             if not running:
                 return
             try:
-                done = wait_for(list(running), 1.0, "FIRST_COMPLETED").done
+                with self.client.as_current():
+                    done = wait_for(list(running), 1.0, "FIRST_COMPLETED").done
             except TimeoutError:
                 self._alive()
                 continue
