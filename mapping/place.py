@@ -160,16 +160,16 @@ def _balance(
     rng: np.random.Generator,
 ) -> np.ndarray:  # fmt: skip
     """The placement, or one whose heaviest link carries less."""
-    from mapping.swaps import add_loads, balance
+    from mapping.links import add_unicast, no_loads
+    from mapping.swaps import balance
 
-    def loads(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        out = np.zeros((4, height + 1, width))
-        pairs = directed.tocoo()
-        add_loads(out, x, y, pairs.row, pairs.col, pairs.data)
+    def loads(tile: np.ndarray) -> np.ndarray:
+        out, pairs, at = no_loads(width, height), directed.tocoo(), np.append(tile, -1)
+        add_unicast(out, at[pairs.row], at[pairs.col], pairs.data)
         return out
 
     x, y = _spots(tile, width)
-    before = loads(x, y)
+    before = loads(tile)
     pairs = near.tocoo()
     row, column = pairs.coords
     there, back = (np.asarray(directed[i, j]) for i, j in ((row, column), (column, row)))
@@ -179,6 +179,5 @@ def _balance(
         indptr, indices, out, weight - out, x, y, before * scale, BALANCING * len(tile),
         int(slack * scale), int(rng.integers(1 << 31)),
     )  # fmt: skip
-    if loads(x, y).max() >= before.max():
-        return tile
-    return (y[:-1] * width + x[:-1]).astype(np.int64)
+    after = (y[:-1] * width + x[:-1]).astype(np.int64)
+    return after if loads(after).max() < before.max() else tile

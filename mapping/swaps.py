@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["add_loads", "anneal", "balance"]
+__all__ = ["anneal", "balance"]
 
 STAGES = 64
 
@@ -105,18 +105,6 @@ def _way(loads: np.ndarray, x: int, y: int, to_x: int, to_y: int, events: float)
 
 
 @njit(cache=True, nogil=True)
-def add_loads(
-    loads: np.ndarray, x: np.ndarray, y: np.ndarray,
-    source: np.ndarray, target: np.ndarray, events: np.ndarray,
-) -> None:  # fmt: skip
-    """Adds traffic from node to node, each event a flit of its own, to the links' `loads`
-    (mapping.traffic.Links)."""
-    for k in range(len(source)):
-        a, b = source[k], target[k]
-        _way(loads, x[a], y[a], x[b], y[b], events[k])
-
-
-@njit(cache=True, nogil=True)
 def _ways(
     indptr: np.ndarray, indices: np.ndarray, out: np.ndarray, into: np.ndarray,
     x: np.ndarray, y: np.ndarray, loads: np.ndarray, a: int, but: int, sign: float,
@@ -141,7 +129,8 @@ def balance(
     """A lighter heaviest link: swaps that lower the sum of 4th powers of the links' loads.
 
     out, into : traffic that each node sends to, and receives from, the nodes at `indices`.
-    loads : of the links now, all traffic counted; slack : what events times hops may grow by.
+    loads : of the links now (mapping/links.py), all traffic counted. slack : what events times
+    hops may grow by.
     """
     np.random.seed(seed)
     height, width = loads.shape[1] - 1, loads.shape[2]
