@@ -23,23 +23,24 @@ ONE, NONE = np.uint64(1), np.uint64(0)
 
 
 @njit(cache=True, nogil=True)
-def bits_of(mask: np.uint64) -> np.int64:
+def bits_of(mask: np.uint64) -> int:
     """How many bits are set (Warren, Hacker's Delight, 5-1)."""
     mask = mask - ((mask >> ONE) & np.uint64(0x5555555555555555))
     pairs = np.uint64(0x3333333333333333)
     mask = (mask & pairs) + ((mask >> np.uint64(2)) & pairs)
     mask = (mask + (mask >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((mask * np.uint64(0x0101010101010101)) >> np.uint64(56))
+    mask = (mask * np.uint64(0x0101010101010101)) >> np.uint64(56)
+    return np.int64(mask)  # type: ignore[return-value]
 
 
 @njit(cache=True, nogil=True)
-def lowest(mask: np.uint64) -> np.int64:
+def lowest(mask: np.uint64) -> int:
     """The number of the lowest bit that is set."""
     return bits_of((mask & (~mask + ONE)) - ONE)
 
 
 @njit(cache=True, nogil=True)
-def highest(mask: np.uint64) -> np.int64:
+def highest(mask: np.uint64) -> int:
     """The number of the highest bit that is set."""
     for shift in (1, 2, 4, 8, 16, 32):
         mask |= mask >> np.uint64(shift)
