@@ -58,7 +58,10 @@ class Design:
         for tile, (core, entries) in enumerate(zip(mesh.cores, mesh.entries, strict=True)):
             if core is None:
                 continue
-            engine, numbers = ENGINES[type(core.dendrites)], core_numbers(core, mesh.flit, entries)
+            engine, numbers = (
+                ENGINES[type(core.dendrites)],
+                core_numbers(core, mesh.flit, entries, mesh.fifo),
+            )
             key = engine, *numbers.values()
             found.setdefault(key, [engine, numbers, 0.0, f"tile {tile}"])[2] += 1.0
         return cls(tuple(Group(*row) for row in found.values()), mesh_numbers(mesh, host), board)
@@ -110,7 +113,11 @@ def _paths(engine: str, n: Mapping[str, Any], m: Memories) -> Features:
         "membrane": n["membrane_bits"] / 16.0,
         "current": n["current_bits"] / 16.0,
         "multiplied": np.maximum(n["membrane_multiplied"], n["current_multiplied"]),
-        "terms": np.maximum(n["membrane_terms"], n["current_terms"]) / 4.0,
+        "terms": np.maximum(
+            (1 - n["membrane_multiplied"]) * n["membrane_terms"],
+            (1 - n["current_multiplied"]) * n["current_terms"],
+        )
+        / 4.0,
         "update lanes": np.log2(n["update_lanes"]),
         "words": bits_for(n["state_words"]) / 8.0,
         "ranges": n["ranges"] / 4.0,

@@ -16,6 +16,8 @@ import numpy as np
 
 from codesign.cost.memories import Memories
 from hdl.params.crossbar.core import CrossbarParams
+from hdl.params.crossbar.dendrites import FACTOR_BITS
+from hdl.params.crossbar.device import SIGMA_BITS
 from hdl.params.host import HostParams
 from hdl.params.neuron import CoreParams, Emit, Reset, sends_value
 from hdl.params.noc import FlitParams, MeshParams
@@ -56,8 +58,8 @@ def _ceil(a: Any, b: Any) -> Any:
     return -(-a // b)
 
 
-def core_numbers(p: CoreParams, flit: FlitParams, entries: int) -> dict[str, float]:
-    """One core in plain numbers; flags are 0 or 1."""
+def core_numbers(p: CoreParams, flit: FlitParams, entries: int, fifo: int = 0) -> dict[str, float]:
+    """One core in plain numbers, its route entries and queue counted; flags are 0 or 1."""
     found: dict[str, float] = {
         name: getattr(p, name)
         for name in (
@@ -75,6 +77,9 @@ def core_numbers(p: CoreParams, flit: FlitParams, entries: int) -> dict[str, flo
         "by_word": p.index == "word",
         "dense": p.index == "none",
         "entries": entries,
+        "fifo": fifo,
+        "winners": p.winners.count if p.winners and not p.winners.all else 0,
+        "contest": p.winners.group if p.winners and not p.winners.all else 0,
         "group_digits": _digits(p.groups),
         "flit_bits": flit.flit_bits,
         "chunk_bits": flit.chunk_bits,
@@ -86,7 +91,10 @@ def core_numbers(p: CoreParams, flit: FlitParams, entries: int) -> dict[str, flo
         distinct = set(value) if isinstance(value, tuple) else {value}
         known = len(distinct) == 1 and None not in distinct
         found[f"{short}_multiplied"] = not known
-        found[f"{short}_terms"] = _digits(distinct.pop() or 0) if known else 0  # type: ignore[arg-type]
+        found[f"{short}_own"] = value is None
+        # Where ranges differ, the mean of theirs: what a core with fewer ranges has.
+        terms = [_digits(v) for v in distinct if v is not None]
+        found[f"{short}_terms"] = sum(terms) / max(len(terms), 1)
     for name in ("bias", "threshold", "reset_value", "shift", "value_shift"):
         value = p.shared.get(name)
         distinct = set(value) if isinstance(value, tuple) else {value}
@@ -135,13 +143,23 @@ def _of_dendrites(p: CoreParams) -> dict[str, float]:
             "coefficient_bits": d.coefficient_bits, "serial": q.neurons == 2,
         }  # fmt: skip
     elif isinstance(d, GateParams):
-        found = {"held": d.gate.held, "input_bits": d.gate.value_bits, "gate_shift": d.gate.shift,
-                 "item_bits": d.item_bits}  # fmt: skip
+        left, right = d.gate.sources(p.slots)
+        found = {"held": d.gate.held, "input_bits": d.gate.value_bits, "spread": d.gate.spread,
+                 "item_bits": d.item_bits, "lefts": left, "rights": right}  # fmt: skip
     elif isinstance(d, AttentionParams):
         found = {"tokens": d.tokens, "dim": d.dim, "causal": d.causal, "item_bits": d.item_bits}
     elif isinstance(d, CrossbarParams):
-        a = d.array
+        a, c = d.array, d.crossbar
+        difference = c.devices * ((1 << c.adc_bits) - 1)
+        if c.sampling != "none":
+            difference = c.train * c.rows
+        signs, serial = 2 if c.value_bits else 1, c.input == "serial"
+        places = max((1 << c.value_bits) - 1, 1) if serial else 1
+        most = a.tiles * signs * places * ((1 << FACTOR_BITS) - 1) * difference
         found = {
+            "neurons": c.neurons, "logical": c.neurons * c.width, "cell_bits": a.cell_bits,
+            "cell_value_bits": a.value_bits, "tiles": a.tiles, "input_planes": c.value_bits + 1
+            if c.value_bits else 1, "sum_bits": (most + (1 << c.fraction - 1)).bit_length() + 1,
             "rows": a.rows, "columns": a.columns, "banks": a.banks, "cells": a.cells,
             "cell_item_bits": a.item_bits, "senses": a.senses, "code_bits": a.code_bits,
             "charge_bits": a.charge_bits, "converters": a.converters, "adc_bits": a.adc_bits,
@@ -157,8 +175,8 @@ def _fetch(n: Numbers, m: Memories) -> Features:
     m.sync("synapses", n["synapse_words"], n["entry_bits"], lanes)
     m.sync("headers", n["synapse_words"], n["header_bits"])
     m.sync("pointers", n["axons"], n["pointer_bits"])
-    shallow = n["groups"] <= SHALLOW
-    m.distributed("banks", n["groups"], acc, lanes, ~shallow)
+    deep = 1.0 * (n["groups"] > SHALLOW)
+    m.distributed("banks", n["groups"], acc, lanes, deep)
     addresses = np.where(n["by_lane"] > 0, lanes, np.minimum(lanes, 4))
     amount = np.minimum(n["weight_bits"] + 2 ** n["exponent_bits"] - 1 + n["payload_bits"], acc) + (
         n["weight_bits"] == 1
@@ -175,8 +193,8 @@ def _fetch(n: Numbers, m: Memories) -> Features:
         * (3 - n["dense"]),
         "lanes": lanes,
         "acc.add": lanes * acc,
-        "acc.forward": lanes * acc * shallow,
-        "acc.deep": lanes * acc * ~shallow,
+        "acc.forward": lanes * acc * (1 - deep),
+        "acc.deep": lanes * acc * deep,
         "acc.select": (parts > 1) * (parts - 1) * n["update_lanes"] * acc,
         "acc.shift": lanes * n["exponent_bits"] * n["weight_bits"],
         "acc.index": addresses * index,
@@ -196,8 +214,8 @@ def _update(n: Numbers, m: Memories) -> Features:
         2.0 + cuba
     ) * (2 * n["reset_own"] + 2 * n["emit_own"])
     ranged = n["bias_ranged"] + n["threshold_ranged"] + n["reset_value_ranged"]
-    terms = np.maximum(n["membrane_terms"] - 1, 0) * bits
-    terms = terms + np.maximum(n["current_terms"] - 1, 0) * current
+    terms = (1 - n["membrane_multiplied"]) * np.maximum(n["membrane_terms"] - 1, 0) * bits
+    terms = terms + (1 - n["current_multiplied"]) * np.maximum(n["current_terms"] - 1, 0) * current
     product = (1 - n["membrane_multiplied"]) * (n["membrane_terms"] > 0) * (bits + decay)
     product = product + (1 - n["current_multiplied"]) * cuba * (current + decay)
     return {
@@ -228,6 +246,10 @@ def _core(n: Numbers, m: Memories) -> Features:
     sent = m.registered("sent", n["state_words"], n["sent_bits"], u)
     m.registered("table", n["tables"] * 2.0 ** n["table_bits"], n["emission_bits"])
     m.sync("routes", n["slots"] * n["entries"], n["route_bits"])
+    event = (bits_for(n["axons"]) + n["value_bits"]) * (n["fifo"] > 0)
+    m.distributed("fifo", n["fifo"], event, 1, n["fifo"] > SHALLOW)
+    wins = n["winners"]
+    m.sync("masks", (wins > 0) * n["slots"] / np.maximum(n["contest"], 1), n["contest"])
     depth = 5.0 + (n["current_bits"] > 0)
     says = np.maximum(n["values"], n["membranes"])
     value = np.maximum(n["emission_bits"] * n["values"], bits * n["membranes"])
@@ -255,14 +277,18 @@ def _core(n: Numbers, m: Memories) -> Features:
         "ni.entries": (n["entries"] > 1) * (slot + bits_for(n["entries"])),
         "ni.stage": chunks * n["chunk_bits"],
         "ni.value": n["value_bits"],
+        "fifo.bits": event,
+        "fifo.places": (n["fifo"] > 0) * (bits_for(n["fifo"]) + 2),
+        "win.scores": wins * (bits + bits_for(n["contest"])),
+        "win.group": n["contest"] * (1 + wins),
         "core.one": np.ones_like(u),
     }  # fmt: skip
 
 
-def _held_inputs(n: Numbers, m: Memories, operands: float) -> Features:
+def _held_inputs(n: Numbers, m: Memories, operands: float, spread: Any = 0.0) -> Features:
     slot, bits = bits_for(n["slots"]), n["input_bits"]
     looked = m.registered("input pointers", n["axons"], slot + operands)
-    values = m.registered("input values", n["slots"], bits, operands)
+    values = m.registered("input values", n["slots"], bits, operands, count=1 - spread)
     return {
         "held.slot": slot,
         "held.bits": operands * bits,
@@ -303,11 +329,14 @@ def _states(n: Numbers, m: Memories) -> Features:
 
 
 def _gate(n: Numbers, m: Memories) -> Features:
-    found = _held_inputs(n, m, 2.0)
+    found = _held_inputs(n, m, 2.0, n["spread"])
+    for side in ("lefts", "rights"):
+        m.registered(side, n[side], n["input_bits"], 1, count=n["spread"])
     m.registered("queue", 16.0 + 0 * n["slots"], np.maximum(n["acc_bits"], 1))
     m.dsp = m.dsp + 1
     return found | {"gate.one": np.ones_like(n["slots"]), "gate.acc": n["acc_bits"],
-                    "gate.product": 2 * n["input_bits"]}  # fmt: skip
+                    "gate.product": 2 * n["input_bits"], "gate.spread": n["spread"]
+                    * bits_for(n["slots"])}  # fmt: skip
 
 
 def _streams(n: Numbers, m: Memories) -> Features:
@@ -346,6 +375,9 @@ def _streams(n: Numbers, m: Memories) -> Features:
 
 def _attention(n: Numbers, m: Memories) -> Features:
     tokens, dim = n["tokens"], n["dim"]
+    for name in ("query", "key"):
+        m.distributed(name, tokens, 4 * _ceil(dim, 4))
+    m.distributed("value", dim, 4 * _ceil(tokens, 4))
     pointer = m.registered("input pointers", n["axons"], n["item_bits"])
     return {
         "head.one": np.ones_like(tokens),
@@ -358,12 +390,24 @@ def _attention(n: Numbers, m: Memories) -> Features:
 
 
 def _crossbar(n: Numbers, m: Memories) -> Features:
+    rows, columns, banks, blocks = n["rows"], n["columns"], n["banks"], n["blocks"]
+    half = 2.0 * 2.0 ** bits_for(blocks)
     m.registered("cells", n["cells"], n["cell_item_bits"])
+    m.registered("hot", banks * 2.0 ** bits_for(rows), n["cell_bits"] + SIGMA_BITS, columns)
+    m.registered("reference", banks * n["senses"], n["cell_value_bits"], columns)
+    m.registered("states", half + 2 * blocks, 64.0)
+    m.sync("fade", 256.0, 13.0)
+    m.registered("columns", blocks * n["logical"], np.maximum(bits_for(columns), 1))
+    m.registered("factors", banks * n["neurons"], float(FACTOR_BITS))
+    m.registered("sums", n["neurons"], n["sum_bits"])
+    m.registered("planes", n["tiles"] * n["input_planes"], rows)
     pointer = m.registered("input pointers", n["axons"], n["dendrite_pointer"])
+    m.dsp = m.dsp + columns + 9
     return {
         "xbar.one": np.ones_like(n["rows"]),
         "xbar.columns": n["columns"] * n["charge_bits"],
-        "xbar.rows": n["rows"],
+        "xbar.rows": rows,
+        "xbar.draws": columns * 32,
         "xbar.senses": n["senses"] * n["code_bits"] * n["columns"],
         "xbar.converters": n["converters"] * n["adc_bits"],
         "xbar.width": n["widths"] * n["input_bits"],

@@ -28,7 +28,8 @@ TRUST = 1.0
 WATCHED = (
     "slots", "lanes", "update_lanes", "axons", "synapse_words", "weight_bits", "exponent_bits",
     "payload_bits", "emission_bits", "membrane_bits", "current_bits", "decay_bits", "acc_bits",
-    "table_bits", "ranges", "entries", "streams", "generators", "source_bits", "tiles",
+    "table_bits", "ranges", "entries", "fifo", "winners", "spread", "streams", "generators",
+    "source_bits", "tiles",
     "value_planes", "state_lanes", "part_bits", "pole_bits", "mix_bits", "input_bits", "drawn",
     "held", "changes", "tokens", "dim", "causal", "rows", "columns", "cells", "code_bits",
     "converters", "width", "height", "flit_bits", "word_bits", "levels",

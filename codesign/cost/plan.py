@@ -18,7 +18,7 @@ __all__ = ["plan"]
 Recipe = dict[str, Any]
 #: Random designs of each engine: (for the fit, held out).
 COUNTS = {"event": (72, 12), "stochastic": (20, 4), "ssm": (22, 5), "attention": (6, 2),
-          "crossbar": (6, 2)}  # fmt: skip
+          "crossbar": (6, 2), "queues": (6, 2)}  # fmt: skip
 MESHES = (*((1, 1),) * 10, (2, 1), (2, 1), (1, 2), (2, 2), (3, 1), (2, 3))
 
 #: Lanes of all cores of an event-driven design: larger ones say nothing new, only later.
@@ -147,9 +147,16 @@ def _crossbar(draw: _Draw) -> Recipe:
     }  # fmt: skip
 
 
+def _queues(draw: _Draw) -> Recipe:
+    """Event-driven cores with queues in front of them."""
+    recipe = _event(draw)
+    settings = recipe["settings"] | {"fifo": draw.of(2, 8, 16, 32, 64, 256)}
+    return {**recipe, "settings": settings}
+
+
 MAKE: dict[str, Callable[[_Draw], Recipe]] = {
     "event": _event, "stochastic": _stochastic, "ssm": _ssm, "attention": _attention,
-    "crossbar": _crossbar,
+    "crossbar": _crossbar, "queues": _queues,
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from hdl.params.sc.attention import AttentionParams
 from hdl.params.sc.dense import DenseParams, Streams
 from hdl.params.ssm.diagonal import Diagonal, DiagonalParams
 from hdl.params.ssm.gate import Gate, GateParams
+from hdl.params.winners import Winners
 
 __all__ = ["from_data", "to_data"]
 
@@ -24,7 +25,7 @@ CLASSES = {
     c.__name__: c
     for c in (
         MeshParams, FlitParams, CoreParams, Range, DenseParams, Streams, DiagonalParams, Diagonal,
-        GateParams, Gate, AttentionParams, CrossbarParams, Crossbar,
+        GateParams, Gate, AttentionParams, CrossbarParams, Crossbar, Winners,
     )
 }  # fmt: skip
 
