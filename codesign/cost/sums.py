@@ -71,7 +71,8 @@ def axon_times(core: CoreParams, images: Images) -> AxonTimes:
     if isinstance(d, AttentionParams):
         return AxonTimes(service=one, after=3 * one, bank=none)
     if isinstance(d, DiagonalParams | GateParams):
-        return AxonTimes(service=one, after=5 * one, bank=none)
+        spread = isinstance(d, GateParams) and d.gate.spread
+        return AxonTimes(service=one, after=(3 if spread else 5) * one, bank=none)
     item = _image(images, Memory.POINTER, axons)
     if isinstance(d, DenseParams):
         planes, valid = d.value_planes, item >> d.column_bits & 1

@@ -17,9 +17,9 @@ from hdl.params.noc import Memory
 from mapping.mapped import Mapped, Route
 from mapping.route import links
 
-__all__ = ["Wiring", "wire"]
+__all__ = ["Wiring", "routes_of", "wire"]
 
-#: Places of a path that crosses n links: 2 n + PLACES (forks of 2, the turn holds 1).
+#: Places of a path that crosses n links: 2 n + PLACES (forks of 2, a turn of 1), and a queue's.
 PLACES = 5
 
 
@@ -28,8 +28,8 @@ class Wiring(NamedTuple):
 
     Of ranges, neurons (in slot order), axons, sums: those of core c are `*_ptr[c]` ..
     `*_ptr[c + 1]`; of flits those of source k, of hops and ends those of path p. A hop passes a
-    resource (a link, turn or door that takes a flit a cycle) a cycle after its parent (-1: the
-    source's own door). An end is a core behind a hop; pair numbers who sends to whom.
+    resource (link, turn, door, queue: a flit a cycle) a cycle after its parent (-1: the source's
+    own door). An end is a core behind a hop; pair numbers who sends to whom.
     """
 
     tile: np.ndarray
@@ -92,7 +92,7 @@ class _Paths:
 
     def __init__(self, mapped: Mapped, core_of: dict[int, int]) -> None:
         self.flit, self.core_of = mapped.mesh.flit, core_of
-        self.fifo = mapped.mesh.fifo
+        self.queued = mapped.mesh.fifo + 1 if mapped.mesh.fifo else 0
         self.known: dict[tuple[int, int, int, int], int] = {}
         self.resources: dict[tuple, int] = {}
         self.pairs: dict[tuple[int, int], int] = {}
@@ -138,10 +138,12 @@ class _Paths:
             if (to_x, to_y) not in at:
                 at[to_x, to_y] = hop(("turn", to_x, to_y), at["x", to_x], False)
             door = hop(("door", target), at[to_x, to_y], False)
+            if self.queued:
+                door = hop(("queue", target), door, False)
             pair = self.pairs.setdefault((source, core), len(self.pairs))
             if pair == len(self.places):
                 crossed = abs(to_x - x) + abs(to_y - y)
-                self.places.append(2 * crossed + PLACES + self.fifo)
+                self.places.append(2 * crossed + PLACES + self.queued)
             ends.append((core, door, pair))
         self.hops.append(np.array(hops, np.int64).reshape(-1, 3))
         self.ends.append(np.array(ends, np.int64).reshape(-1, 3))
@@ -149,7 +151,7 @@ class _Paths:
         self.before += len(hops)
 
 
-def _routes(mapped: Mapped, tile: int) -> list[list[Route]]:
+def routes_of(mapped: Mapped, tile: int) -> list[list[Route]]:
     """Of each slot of a tile the flits that an event of it takes, from the route table's image."""
     flit, entries = mapped.mesh.flit, mapped.mesh.entries[tile]
     images = mapped.images[tile]
@@ -183,7 +185,7 @@ def wire(mapped: Mapped) -> Wiring:
     emit = _joined([p.fields["emit"] for p in program.populations])
 
     paths = _Paths(mapped, core_of)
-    tables = {tile: _routes(mapped, tile) for tile, _ in tiles}
+    tables = {tile: routes_of(mapped, tile) for tile, _ in tiles}
     sent = [[(tag, paths.of(-1, 0, rows, columns)) for tag, rows, columns in routes]
             for routes in (*mapped.input_routes, *mapped.delayed_routes)]  # fmt: skip
     sent += [
