@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from hdl.params.winners import Winners
 from mapping.graph import Connection, Graph, InputLayer, Layer, Options, Product, StateSpace
 
 __all__ = ["Affine", "Builder"]
@@ -213,6 +214,30 @@ class Builder:
     def gate(self, name: str, left: Affine, right: Affine) -> Affine:
         ports = {"left": self.single(left), "right": self.single(right)}
         return self.layer(name, "Gate", ports, dendrites=Product())
+
+    def winners(self, name: str, scores: Affine, count: int, function: str = "") -> Affine:
+        """Gates: 1, or that function of the score, of the `count` largest; 0 of the others."""
+        chosen = Winners(count=count, group=scores.size)
+        gates = self.layer(name, "Router", scores, winners=chosen, activation=function)
+        if not function:
+            always = np.full(scores.size, -np.inf)
+            self.layers[-1] = replace(
+                self.layers[-1], spiking=True, reset="subtract", threshold=always
+            )
+        return gates
+
+    def copies(self, name: str, x: Affine, gates: Affine) -> Affine:
+        """x times the first gate, x times the second, ... [gates * size of x]."""
+        from scipy.sparse import csr_array
+
+        x = x if x.source else self.layer(x.name, "Linear", x)
+        product, size = Product(stretch=x.size, repeats=True), x.size * gates.size
+        ports = {}
+        for value, (port, place) in zip((x, gates), product.places(size).items(), strict=True):
+            shape = size, value.size
+            spread = csr_array((np.ones(size), (np.arange(size), place)), shape=shape)
+            ports[port] = Affine(value.name, np.zeros(size), {(value.source, 0): spread})
+        return self.layer(name, "Gate", ports, dendrites=product)
 
     def graph(self, name: str, outputs: list[str], options: Options, readout: str) -> Graph:
         return Graph(

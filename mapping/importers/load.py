@@ -1,7 +1,8 @@
 """A model file by its kind: state_dicts of torch (.pt, .pth), numpy archives (.npz), NIR graphs.
 
-A state_dict is a state-space model if it has such a layer (mapping/importers/ssm.py), else a
-spiking transformer; a numpy archive is a state-space model.
+Tensors are a mixture of experts if there is a router (mapping/importers/experts.py); a state-space
+model if there is such a layer (mapping/importers/ssm.py), or they come in a numpy archive; else a
+spiking transformer.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from hdl.params.errors import UserError
 from mapping.graph import Graph, Options
+from mapping.importers.experts import inspect_experts, is_experts, load_experts
 from mapping.importers.inspection import Inspection
 from mapping.importers.nir import inspect_nir, load_nir
 from mapping.importers.ssm import inspect_ssm, is_ssm, load_ssm, read_tensors
@@ -38,6 +40,8 @@ def load_graph(path: str | os.PathLike[str], options: Options | None = None) -> 
         _no_tensors(options or Options())
         return load_nir(path, options)
     tensors = read_tensors(path)
+    if is_experts(tensors):
+        return load_experts(path, options, tensors)
     load = load_ssm if kind == ".npz" or is_ssm(tensors) else load_transformer
     return load(path, options, tensors)
 
@@ -49,5 +53,7 @@ def inspect_file(path: str | os.PathLike[str], options: Options | None = None) -
         _no_tensors(options or Options())
         return inspect_nir(path, options)
     tensors = read_tensors(path)
+    if is_experts(tensors):
+        return inspect_experts(path, options, tensors)
     look = inspect_ssm if kind == ".npz" or is_ssm(tensors) else inspect_transformer
     return look(path, options, tensors)

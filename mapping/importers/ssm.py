@@ -36,9 +36,11 @@ from mapping.importers.ssm_states import build_states
 from mapping.importers.ssm_units import EXPECTED, find_units
 from mapping.importers.torch_file import read_torch
 
-__all__ = ["inspect_ssm", "is_ssm", "load_ssm", "read_tensors"]
+__all__ = ["inspect_ssm", "inspect_tensors", "is_ssm", "load_ssm", "read_tensors"]
 
 Build = Callable[[Draft], tuple[str, str]]
+#: A Graph of (name, tensors, options, settings).
+Make = Callable[[str, Mapping[str, np.ndarray], Options, Mapping[str, str]], Graph]
 
 FAMILIES: dict[str, Build] = {
     "npz": build_npz,
@@ -97,10 +99,20 @@ def inspect_ssm(
     tensors: Mapping[str, np.ndarray] | None = None,
 ) -> Inspection:
     """Every layer, mappable or not; UserError only if the file holds no tensors at all."""
+    return inspect_tensors(path, options, tensors, _build)
+
+
+def inspect_tensors(
+    path: str | os.PathLike[str],
+    options: Options | None,
+    tensors: Mapping[str, np.ndarray] | None,
+    make: Make,
+) -> Inspection:
+    """What a family's files hold, `make` being how a Graph becomes of them."""
     tensors = read_tensors(path) if tensors is None else tensors
     graph, problems = None, []
     try:
-        graph = _build(Path(path).stem, tensors, options or Options(), {})
+        graph = make(Path(path).stem, tensors, options or Options(), {})
     except ModelError as error:
         problems = str(error).split("\n")
     except UserError as error:

@@ -40,8 +40,11 @@ class ModelError(ValueError):
 class Draft:
     """What a front end takes units from; `problems` of all checks so far.
 
-    settings: by the names of SETTINGS, instead of what the file says.
+    settings: by the names of SETTINGS, instead of what the file says. expected: what a file of this
+    family holds.
     """
+
+    expected = EXPECTED
 
     def __init__(
         self, tensors: Mapping[str, np.ndarray], options: Options, settings: Mapping[str, str]
@@ -74,7 +77,7 @@ class Draft:
         if names and not any("has no place for" in line for line in self.problems):
             shown = ", ".join(f"'{n[:60]}'" for n in names[:8])
             more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-            self.problems.append(f"has no place for {shown}{more}; expected are {EXPECTED}")
+            self.problems.append(f"has no place for {shown}{more}; expected are {self.expected}")
 
     def of_kind(self, *kinds: str) -> list[Unit]:
         return [u for u in self.rest if u.kind in kinds]
