@@ -3,11 +3,22 @@
 Scores are [members, samples, classes]: spike counts, summed membranes, any numbers of which the
 largest wins. Member m gives p_m = softmax(scores_m / T), the ensemble their mean p. Everything is
 in nats.
+
+Conformal sets hold the label with probability 1 - alpha at least, whatever the model, for samples
+exchangeable with those that set the threshold (Vovk et al. 2005). A class's score s is low where
+the model believes in it; the set are all classes with s <= q, q the ceil((n + 1)(1 - alpha))-th
+smallest of the n labels' own scores (infinite, all classes, if n is less than that)::
+
+    "lac"   s = 1 - p(class)                                     Sadinle et al. 2019
+    "aps"   s = p of all classes more probable than it, and its own (Romano et al. 2020, without
+            draws: sets are larger than need be). The most probable class is always in the set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -15,9 +26,10 @@ from scipy.optimize import minimize_scalar
 
 from hdl.params.errors import UserError
 
-__all__ = ["BINS", "accuracy", "auroc", "brier", "entropy", "expected_calibration_error",
-           "fit_temperature", "member_probabilities", "mutual_information",
-           "negative_log_likelihood", "summary"]  # fmt: skip
+__all__ = ["BINS", "Trust", "accuracy", "auroc", "brier", "conformal_sets",
+           "conformal_threshold", "coverage", "entropy", "expected_calibration_error",
+           "fit_temperature", "halves", "member_probabilities", "mutual_information",
+           "negative_log_likelihood", "summary", "trust"]  # fmt: skip
 
 #: Bins of the expected calibration error, as in Guo et al. 2017 (arXiv 1706.04599).
 BINS = 15
@@ -151,6 +163,83 @@ def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
     below = np.sort(_numbers("negative scores", negative, "samples"))
     ranks = np.searchsorted(below, above, "left") + np.searchsorted(below, above, "right")
     return float(ranks.mean() / (2 * len(below)))
+
+
+def _strangeness(probabilities: np.ndarray, score: str) -> np.ndarray:
+    """s of each class, [samples, classes]."""
+    p = _probabilities(probabilities)
+    if score == "lac":
+        return 1 - p
+    if score != "aps":
+        raise UserError(f"score must be lac or aps, not {score!r}")
+    order = np.argsort(-p, axis=1, kind="stable")
+    sums = np.cumsum(np.take_along_axis(p, order, 1), 1)
+    s = np.empty_like(p)
+    np.put_along_axis(s, order, sums, 1)
+    return s
+
+
+def conformal_threshold(
+    probabilities: np.ndarray, labels: np.ndarray, alpha: float, score: str = "lac"
+) -> float:
+    """q, from labelled data that were neither trained on nor are judged."""
+    if not (isinstance(alpha, float) and 0 < alpha < 1):
+        raise UserError(f"alpha must be between 0 and 1, not {alpha!r}")
+    s = _strangeness(probabilities, score)
+    own = np.sort(s[np.arange(len(s)), _labels(labels, *s.shape)])
+    rank = -(-(len(own) + 1) * (1 - Fraction(str(alpha))) // 1)  # floats would round past it
+    return float(own[int(rank) - 1]) if rank <= len(own) else float("inf")
+
+
+def conformal_sets(probabilities: np.ndarray, threshold: float, score: str = "lac") -> np.ndarray:
+    """Which classes are in each sample's set, bool [samples, classes]."""
+    s = _strangeness(probabilities, score)
+    sets = s <= threshold
+    if score == "aps":
+        sets[np.arange(len(s)), s.argmin(1)] = True
+    return sets
+
+
+def coverage(sets: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """(share of samples whose set holds the label, classes in a mean set)."""
+    held = sets[np.arange(len(sets)), _labels(labels, *sets.shape)]
+    return float(held.mean()), float(sets.sum(1).mean())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """Of answers: mean negative log-likelihood, share of conformal sets that hold the label, mean
+    size of a set."""
+
+    nll: float
+    coverage: float
+    set_size: float
+
+
+def halves(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the samples of two halves: of each class every other sample, in order."""
+    order = np.argsort(labels, kind="stable")
+    return np.sort(order[::2]), np.sort(order[1::2])
+
+
+def trust(scores: np.ndarray, labels: np.ndarray, alpha: float = 0.1, score: str = "lac") -> Trust:
+    """Figures of scores [members, samples, classes] on labelled data of at least 2 samples.
+
+    Each half (`halves`) is judged with the temperature and the threshold that the other one wants.
+    """
+    scores = _numbers("scores", scores, "members, samples, classes")
+    labels = _labels(labels, *scores.shape[1:])
+    if len(labels) < 2:
+        raise UserError(f"data to fit on and to judge by: 2 samples needed, not {len(labels)}")
+    first, second = halves(labels)
+    p, sets = np.empty(scores.shape[1:]), np.empty(scores.shape[1:], bool)
+    for fit, judge in ((first, second), (second, first)):
+        temperature = fit_temperature(scores[:, fit], labels[fit])
+        both = member_probabilities(scores, temperature).mean(0)
+        threshold = conformal_threshold(both[fit], labels[fit], alpha, score)
+        p[judge], sets[judge] = both[judge], conformal_sets(both[judge], threshold, score)
+    held, size = coverage(sets, labels)
+    return Trust(nll=negative_log_likelihood(p, labels), coverage=held, set_size=size)
 
 
 def summary(

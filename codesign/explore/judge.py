@@ -10,7 +10,7 @@ import numpy as np
 from codesign.activity import chunks
 from codesign.crossbar.evaluate import crossed
 from codesign.simulate import class_scores
-from codesign.uncertainty import member_probabilities, negative_log_likelihood
+from codesign.uncertainty import member_probabilities, trust
 from hdl.params.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def judge(
 
     members : runs with noise of their own (seeds `device_seed`, + 1, ...) whose class
     probabilities are averaged. Temperatures of probabilities, and thresholds of sets, are those
-    that the other half of the samples wants (even and odd ones).
+    that the other half of the samples wants (codesign/uncertainty.py: trust).
     """
     program = made.program
     assert stimulus.labels is not None
@@ -74,15 +74,17 @@ def judge(
                     events, stimulus.lengths)
             for m in range(members)
         ])  # fmt: skip
-    names, found = set(names), {}
+    names, found = set(names), dict[str, float]()
     if names == {"accuracy"} and len(scores) == 1:
         return {"accuracy": float((scores[0].argmax(axis=1) == stimulus.labels).mean())}
-    warmth = np.ones(len(scores[0]))
-    warmth[0::2], warmth[1::2] = crossed(scores, stimulus.labels)
-    probabilities = member_probabilities(scores / warmth[:, None]).mean(axis=0)
     if "accuracy" in names:
-        decided = scores[0] if len(scores) == 1 else probabilities
+        decided = scores[0]
+        if len(scores) > 1:
+            warmth = np.ones(len(decided))
+            warmth[0::2], warmth[1::2] = crossed(scores, stimulus.labels)
+            decided = member_probabilities(scores / warmth[:, None]).mean(axis=0)
         found["accuracy"] = float((decided.argmax(axis=1) == stimulus.labels).mean())
-    if "nll" in names:
-        found["nll"] = negative_log_likelihood(probabilities, stimulus.labels)
+    if names & {"nll", "coverage", "set_size"}:
+        figures = trust(scores, stimulus.labels)
+        found |= {name: getattr(figures, name) for name in names & set(ANSWERS) - {"accuracy"}}
     return found
