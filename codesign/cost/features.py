@@ -55,7 +55,7 @@ def _digits(number: int) -> int:
 
 
 def _ceil(a: Any, b: Any) -> Any:
-    return -(-a // b)
+    return np.ceil(a / b)
 
 
 def core_numbers(p: CoreParams, flit: FlitParams, entries: int, fifo: int = 0) -> dict[str, float]:

@@ -25,7 +25,7 @@ OPERAND, LEAST_PRODUCT = 18, 9
 
 
 def _ceil(a: Any, b: Any) -> Any:
-    return -(-a // b)
+    return np.ceil(a / b)
 
 
 def blocks(depth: Any, bits: Any, parts: Any = 1) -> Any:
@@ -47,11 +47,14 @@ def cells(depth: Any, bits: Any, parts: Any = 1) -> Any:
     return _ceil(depth, 16) * parts * _ceil(bits, 4)
 
 
-def kind(depth: Any, bits: Any, parts: Any = 1) -> Any:
-    """What a memory with a clocked read port becomes: 2 block RAM, 1 LUT RAM, 0 flip-flops."""
+def kind(depth: Any, bits: Any, parts: Any = 1, block: Any = None) -> Any:
+    """What a memory with a clocked read port becomes: 2 block RAM, 1 LUT RAM, 0 flip-flops.
+
+    `block` : its `blocks`, where they are known.
+    """
     whole = bits * parts
     small = CELL * cells(depth, bits, parts) + MUX * whole * (_ceil(depth, 16) - 1)
-    block = BLOCK * blocks(depth, bits, parts)
+    block = BLOCK * (blocks(depth, bits, parts) if block is None else block)
     chosen = np.where(small > block, 2, 1)
     return np.where(np.asarray(depth) * whole <= np.minimum(small, block), 0, chosen)
 
@@ -72,37 +75,39 @@ class Memories:
         self.reads: Any = 0.0
         self.rows: list[tuple[Any, ...]] = []
 
-    def _add(self, name: str, depth: Any, bits: Any, parts: Any, count: Any, became: Any) -> None:
-        there = count * (np.asarray(depth) * bits * parts > 0)
+    def _add(self, name: str, depth: Any, bits: Any, parts: Any, count: Any, thin: Any) -> Any:
+        """A memory that is LUT RAM where `thin`, and Yosys' choice elsewhere; returns its kind."""
+        need = blocks(depth, bits, parts)
+        became = np.where(thin, 1, kind(depth, bits, parts, need))
         became = np.where(np.asarray(depth) == 1, 0, became)
+        whole = bits * parts
+        there = count * (np.asarray(depth) * whole > 0)
         self.rows.append((name, depth, bits, parts, there, became))
-        self.bram = self.bram + there * (became == 2) * blocks(depth, bits, parts)
-        thin = there * (became == 1)
-        self.lutram = self.lutram + thin * cells(depth, bits, parts)
-        self.muxes = self.muxes + thin * bits * parts * np.maximum(_ceil(depth, 16) - 1, 0)
-        self.flops = self.flops + there * (became == 0) * depth * bits * parts
+        self.bram = self.bram + there * (became == 2) * need
+        small = there * (became == 1)
+        self.lutram = self.lutram + small * cells(depth, bits, parts)
+        self.muxes = self.muxes + small * whole * np.maximum(_ceil(depth, 16) - 1, 0)
+        self.flops = self.flops + there * (became == 0) * depth * whole
+        return became
 
     def sync(self, name: str, depth: Any, bits: Any, parts: Any = 1, count: Any = 1) -> None:
         """A memory with a clocked read port, Yosys' choice; LUT RAM gets a register behind it."""
-        became = kind(depth, bits, parts)
-        self._add(name, depth, bits, parts, count, became)
+        became = self._add(name, depth, bits, parts, count, False)
         self.reads = self.reads + count * (became < 2) * bits * parts * (np.asarray(depth) > 0)
 
     def distributed(self, name: str, depth: Any, bits: Any, count: Any = 1, free: Any = 0) -> None:
         """LUT RAM, asked for; where `free`, Yosys' choice."""
-        self._add(name, depth, bits, 1, count, np.where(free, kind(depth, bits), 1))
+        self._add(name, depth, bits, 1, count, ~np.asarray(free, dtype=bool))
 
     def registered(self, name: str, depth: Any, bits: Any, parts: Any = 1, count: Any = 1) -> Any:
         """A memory as `registered` of hdl/memory.py makes it.
 
         Returns the bits of registers around LUT RAM (those around block RAM are inside it).
         """
-        whole = np.asarray(depth) * bits * parts
-        shallow = (np.asarray(depth) <= SHALLOW) | (
-            (np.asarray(depth) <= 2 * SHALLOW) & (whole <= SMALL)
-        )
-        became = np.where(shallow, 1, kind(depth, bits, parts))
-        self._add(name, depth, bits, parts, count, became)
+        depth = np.asarray(depth)
+        whole = depth * bits * parts
+        shallow = (depth <= SHALLOW) | ((depth <= 2 * SHALLOW) & (whole <= SMALL))
+        became = self._add(name, depth, bits, parts, count, shallow)
         return count * (became < 2) * bits * parts * (whole > 0)
 
     def multiply(self, count: Any, left: Any, right: Any) -> None:

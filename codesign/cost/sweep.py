@@ -35,6 +35,10 @@ POINT = ("cores", "lanes", "update_lanes", "weight_bits", "membrane_bits", "kept
          "stream_lanes", "log2_length", "state_lanes", "state_bits")  # fmt: skip
 
 
+#: Points at a time: their arrays stay in a processor's cache.
+CHUNK = 4096
+
+
 @dataclass(frozen=True, kw_only=True)
 class Link:
     """A projection into an event-driven population: sources that have synapses, their events per
@@ -67,7 +71,7 @@ class Base:
     def of(cls, mapped: Mapped, activity: Mapping[str, Any] | None = None) -> Base:
         """`activity` as in `map_program`: events per step of inputs and populations.
 
-        ValueError if event-driven populations have more than one core.
+        ValueError for unknown names, and if event-driven populations have more than one core.
         """
         design = Design.of(mapped.mesh, mapped.host)
         event = [g for g in design.groups if g.engine == "event"]
@@ -75,14 +79,17 @@ class Base:
             raise ValueError("the base of a sweep must have one core of event-driven neurons")
         program = mapped.program
         names = [p.name for p in program.populations if p.dendrites is None]
-        rates = {name: np.mean(value) for name, value in (activity or {}).items()}
+        rates = {name: float(np.mean(value)) for name, value in (activity or {}).items()}
+        for name in rates:
+            if name not in [p.name for p in program.inputs] + [p.name for p in program.populations]:
+                raise ValueError(f"activity of {name}: there is no such input or population")
         links = []
         for p in program.projections:
             if p.target in names:
                 rows = int((np.diff(p.indptr) > 0).sum())
                 links.append(
                     Link(
-                        sources=rows, events=rows * float(rates.get(p.source, 1.0)),
+                        sources=rows, events=rows * rates.get(p.source, 1.0),
                         target=names.index(p.target), size=program.population(p.target).size,
                         synapses=len(p.indices),
                     )
@@ -262,7 +269,19 @@ def sweep(
     """
     if wrong := set(points) - set(POINT):
         raise ValueError(f"points name {sorted(wrong)}; known: {', '.join(POINT)}")
-    point = {name: np.asarray(value, dtype=float) for name, value in points.items()}
+    values = [np.asarray(value, dtype=float) for value in points.values()]
+    shape = np.broadcast_shapes(*(value.shape for value in values))
+    flat = [np.broadcast_to(value, shape).reshape(-1) for value in values]
+    parts = []
+    for first in range(0, max(int(np.prod(shape)), 1), CHUNK):
+        some = {k: v[first : first + CHUNK] for k, v in zip(points, flat, strict=True)}
+        parts.append(_sweep(base, some, model or default_model()))
+    return {name: np.concatenate([p[name] for p in parts]).reshape(shape) for name in parts[0]}
+
+
+def _sweep(base: Base, point: Mapping[str, Any], model: Model) -> dict[str, np.ndarray]:
+    """`sweep` of arrays [points] that fit a processor's cache."""
+    count = next((len(value) for value in point.values()), 1)
     fixed = sum(g.count for g in base.design.groups if g.engine != "event")
     event = any(g.engine == "event" for g in base.design.groups)
     cores = np.maximum(point.get("cores", np.asarray(fixed + event)), fixed + event)
@@ -277,18 +296,16 @@ def sweep(
             n, work = (_streams if group.engine == "stochastic" else _states)(own, point)
             made.append((group.engine, n, group.count))
         else:
-            work = 4 * own["slots"] + 32
-            made.append((group.engine, own, group.count))
+            n, work = own, 4 * own["slots"] + 32
+            made.append((group.engine, n, group.count))
         cycles = np.maximum(cycles, work)
     fabric = _flit(base, made, cores)
     same = {name: fabric[name] for name in ("flit_bits", "chunk_bits", "route_bits", "tag_bits")}
     if "fifo" in point:
         same["fifo"] = point["fifo"]
     groups = tuple(Group(engine, n | same, count) for engine, n, count in made)
-    figures = (model or default_model()).figures(Design(groups, fabric))
-    figures["cycles"] = base.interval * cycles
-    arrays = np.broadcast_arrays(*figures.values(), *point.values())
-    return {name: np.array(array) for name, array in zip(figures, arrays, strict=False)}
+    found = model.figures(Design(groups, fabric)) | {"cycles": base.interval * cycles}
+    return {name: np.broadcast_to(value, count) for name, value in found.items()}
 
 
 def _flit(base: Base, made: list[tuple[str, Numbers, Any]], cores: Any) -> Numbers:
