@@ -77,10 +77,11 @@ class Model:
                 value = float(numbers[name])
                 if low <= value <= high:
                     continue
-                off = value / high if value > high else low / value if value else low
+                above = value > high
+                off = value / high if above and high else value if above else low / (value or 1.0)
                 where = f"{part} core at {place}" if place else "mesh"
                 text = f"{where}: {name} {value:g} lies outside the fitted {low:g}..{high:g}"
-                key = f"{text} (by {100 * (off - 1):.0f} %)" if value > high and high else text
+                key = f"{text} (by {100 * (off - 1):.0f} %)" if above and high else text
                 found[key] = off
         for engine in design.engines:
             count = self.runs.get(engine, 0)
