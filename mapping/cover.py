@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["DELIVERY_COST", "FLIT_COST", "bits_of", "cover_all", "highest", "lowest"]
+__all__ = ["DELIVERY_COST", "FLIT_COST", "bits_of", "columns_of", "cover_all", "highest", "lowest"]
 
 #: A flit more costs this many links: injection, and a wider route table.
 FLIT_COST = 4
@@ -20,6 +20,13 @@ FLIT_COST = 4
 DELIVERY_COST = 2
 
 ONE, NONE = np.uint64(1), np.uint64(0)
+
+
+def columns_of(tile: np.ndarray, width: int, height: int) -> np.ndarray:
+    """uint64 [height]: the columns of these tiles, row by row."""
+    masks = np.zeros(height, np.uint64)
+    np.bitwise_or.at(masks, tile // width, ONE << (tile % width).astype(np.uint64))
+    return masks
 
 
 @njit(cache=True, nogil=True)
@@ -124,7 +131,7 @@ def _merge(
                     pair_rows[i, j], pair_columns[i, j], gain[i, j] = r, c, saved
                 if pair_rows[i, j] and (a < 0 or gain[i, j] > gain[a, b]):
                     a, b = i, j
-        if a < 0 or (gain[a, b] < 0 and (limit < 1 or left <= limit)):
+        if a < 0 or (gain[a, b] < 0 and (limit < 0 or left <= limit)):
             break
         r, c = pair_rows[a, b], pair_columns[a, b]
         for k in range(count):
@@ -148,7 +155,7 @@ def cover_all(
     """Disjoint products that reach all tiles of each set, and no tile without a core.
 
     start : tile of each sender, -1 for the host, whose flits start at (0, 0). indptr, tiles : the
-    sets, CSR. present : uint64 [height], columns that have a core. limit : most flits of each, 0
+    sets, CSR. present : uint64 [height], columns that have a core. limit : most flits of each, -1
     is no limit. Returns the number of products of each (-1: more than its limit), their rows and
     their columns, one after the other.
     """
@@ -180,7 +187,7 @@ def cover_all(
                 rows[way], columns[way], price, count, x, y, present, limit[n], pair_rows,
                 pair_columns, gain,
             )  # fmt: skip
-            if (limit[n] < 1 or left <= limit[n]) and (best < 0 or total < cheapest):
+            if (limit[n] < 0 or left <= limit[n]) and (best < 0 or total < cheapest):
                 best, cheapest, held, counts[n] = way, total, count, left
         if best < 0:
             counts[n] = -1

@@ -179,7 +179,7 @@ def _lay_out(
         used[slot] = True
         mine = order[ends[k] : ends[k + 1]]
         s = Synapses(
-            axon=routing.tag[network.source[mine]],
+            axon=routing.axon(network.source[mine], int(tile[k])),
             slot=slot_of[network.target[mine]],
             weight=network.weight[mine],
             exponent=network.exponent[mine],

@@ -57,7 +57,7 @@ def map_stats(
     core = np.empty(network.neurons, dtype=np.int32)
     for k, c in enumerate(layout.cores):
         core[c.neurons] = k
-    loads, hops, flits = traffic_stats(network, layout.routing, layout.tile_of, spikes)
+    loads, hops, flits = traffic_stats(layout.routing, spikes)
     return {
         "cores": cores,
         "links": loads,

@@ -3,29 +3,82 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from hdl.params.errors import UserError
 from hdl.params.neuron import CoreParams
 from hdl.params.noc import FlitParams
+from mapping.cover import columns_of, cover_all
+from mapping.deadlock import check, dependences
+from mapping.links import Links, add_flits, extents, no_loads
 from mapping.mapped import Route
 from mapping.network import Network
-from mapping.route import HOST_ROUTE, Product, Router, allocate_tags, links, pack_route
+from mapping.route import HOST_ROUTE, pack_route
+from mapping.tags import first_fit
+from mapping.traffic import deliveries
 
 __all__ = ["Routing", "route_sources", "route_tables", "traffic_stats"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Routing:
-    """Sources fall into classes of equal start and destinations."""
+    """Flits first[s] .. first[s + 1] of an event of source s; one more, to the host, if its neuron
+    is an output.
 
-    products: list[tuple[Product, ...]]  #: of each class
-    class_of: np.ndarray  #: of each source
-    tag: np.ndarray  #: of each source: its axon number at all its destinations
-    axons: list[int]  #: of each tile
-    most_entries: int  #: most route entries of a neuron, the host's counted
+    start : tile of each source, -1 for inputs. rows, columns : masks of tiles of each flit.
+    tag : of each flit, its axon number at all tiles that it reaches. axons : of each tile.
+    to_host : of each source.
+    """
+
     width: int
+    height: int
+    start: np.ndarray
+    first: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+    tag: np.ndarray
+    axons: list[int]
+    to_host: np.ndarray
+
+    @property
+    def entries(self) -> np.ndarray:
+        """Route entries of each source, the host's counted."""
+        return np.diff(self.first) + self.to_host
+
+    @property
+    def most_entries(self) -> int:
+        """Most route entries of a source."""
+        return max(int(self.entries.max(initial=1)), 1)
+
+    @cached_property
+    def _heard(self) -> tuple[np.ndarray, np.ndarray]:
+        """Keys (tile, source) of all deliveries, ascending, and their tags."""
+        each = np.arange(len(self.tag) + 1)
+        indptr, tiles = deliveries(each, self.rows, self.columns, self.width)
+        flit = np.repeat(each[:-1], np.diff(indptr))
+        source = np.repeat(np.arange(len(self.start)), np.diff(self.first))[flit]
+        key = tiles.astype(np.int64) * len(self.start) + source
+        order = np.argsort(key)
+        return key[order], self.tag[flit[order]]
+
+    def axon(self, source: np.ndarray, tile: int) -> np.ndarray:
+        """The tags with which sources are heard at a tile; each of them reaches it."""
+        keys, tags = self._heard
+        return tags[np.searchsorted(keys, tile * len(self.start) + source)].astype(np.int64)
+
+    def ways(self) -> list[tuple[np.ndarray, ...]]:
+        """Flits to tiles, flits to the host: start, first, bottom, top, columns (links.add_flits),
+        and the sources that send them."""
+        sources = np.arange(len(self.start))
+        out = np.flatnonzero(self.to_host)
+        below, left = np.full(len(out), -1, np.int16), np.ones(len(out), np.uint64)
+        return [
+            (self.start, self.first, *extents(self.rows), self.columns, sources),
+            (self.start[out], np.arange(len(out) + 1), below, below, left, out),
+        ]
 
 
 def route_sources(
@@ -37,55 +90,39 @@ def route_sources(
     height: int,
     limit: int | None,
 ) -> Routing:
-    """Products and tags of all sources. `tile`: of each core; `tile_of`: of each neuron."""
-    cores = sum(1 << int(t) for t in tile)
-    start = np.concatenate([np.zeros(network.inputs, dtype=np.int64), tile_of])
+    """Products and tags of all sources. `reached`: [sources, cores]; `tile`: of each core;
+    `tile_of`: of each neuron; `limit`: most route entries. UserError if a source needs more."""
+    start = np.concatenate([np.full(network.inputs, -1), tile_of]).astype(np.int32)
     to_host = np.concatenate([np.zeros(network.inputs, dtype=bool), network.output >= 0])
-    packed = np.packbits(reached, axis=1)
-    hosted = np.arange(network.sources) < network.inputs
-    key = np.column_stack([hosted, start // 256, start % 256, to_host, packed]).astype(np.uint8)
-    _, first, class_of = np.unique(key, axis=0, return_index=True, return_inverse=True)
-    class_of = class_of.reshape(-1)
-    free, tight = Router(width, height, cores, limit), Router(width, height, cores, limit)
-    if limit is not None:
-        tight = Router(width, height, cores, limit - 1)
-    products: list[tuple[Product, ...]] = []
-    sets: list[int] = []
-    for source in first:
-        wanted = sum(1 << int(t) for t in tile[reached[source]])
-        y, x = divmod(int(start[source]), width)
-        router = tight if to_host[source] else free
-        try:
-            cover = router.cover(wanted, x, y)
-        except ValueError:
-            raise UserError(
-                f"routes: {wanted.bit_count()} destinations from tile ({x}, {y}) take more than "
-                f"{limit} route entries; use a full mesh (--cores = width x height) "
-                "or more routes (--routes)"
-            ) from None
-        products.append(cover)
-        sets.append(sum(router.tiles(p) for p in cover))
-    # Tags: all sources with the same set of tiles draw from one pool, in their order.
-    kinds = sorted(set(sets) - {0})
-    number = {mask: i for i, mask in enumerate(kinds)}
-    kind_of = np.array([number.get(mask, -1) for mask in sets])[class_of]
-    order = np.argsort(kind_of, kind="stable")
-    ends = np.searchsorted(kind_of[order], np.arange(len(kinds) + 1))
-    members = [order[ends[i] : ends[i + 1]] for i in range(len(kinds))]
-    groups = [(mask, len(m)) for mask, m in zip(kinds, members, strict=True)]
-    tags, axons = allocate_tags(groups, width * height)
-    tag = np.zeros(network.sources, dtype=np.int64)
-    for m, t in zip(members, tags, strict=True):
-        tag[m] = t
-    most = max((len(p) + int(to_host[s]) for p, s in zip(products, first, strict=True)), default=1)
-    return Routing(
-        products=products,
-        class_of=class_of,
-        tag=tag,
-        axons=axons,
-        most_entries=max(most, 1),
+    source, core = np.nonzero(reached)
+    first = np.searchsorted(source, np.arange(network.sources + 1))
+    most = np.full(network.sources, -1) if limit is None else limit - to_host
+    present = columns_of(tile, width, height)
+    counts, rows, columns = cover_all(start, first, tile[core], present, width, height, most)
+    if (counts < 0).any():
+        short = int(np.argmax(counts < 0))
+        y, x = divmod(max(int(start[short]), 0), width)
+        raise UserError(
+            f"routes: {first[short + 1] - first[short]} destinations from tile ({x}, {y}) take "
+            f"more than {limit} route entries; use a full mesh (--cores = width x height) "
+            "or more routes (--routes)"
+        )
+    indptr, tiles = deliveries(np.arange(len(rows) + 1), rows, columns, width)
+    tag, axons = first_fit(indptr, tiles, width * height)
+    routing = Routing(
         width=width,
+        height=height,
+        start=start,
+        first=np.append(0, np.cumsum(counts)),
+        rows=rows,
+        columns=columns,
+        tag=tag,
+        axons=axons.tolist(),
+        to_host=to_host,
     )
+    inner, outer = (dependences(width, height, *way[:-1]) for way in routing.ways())
+    check(inner | outer)
+    return routing
 
 
 def route_tables(
@@ -97,10 +134,9 @@ def route_tables(
     flit: FlitParams,
 ) -> tuple[tuple[int, ...], list[list[int] | None], tuple[tuple[Route, ...], ...]]:
     """Entries per slot and route table of each tile, and the flits of each input."""
-    class_of = routing.class_of[network.inputs :]
-    tag = routing.tag[network.inputs :]
-    cast = np.array([len(p) for p in routing.products])[class_of]
-    needed = cast + (network.output >= 0)
+    first = routing.first[network.inputs :]
+    cast, needed = np.diff(first), routing.entries[network.inputs :]
+    rows, columns = routing.rows << np.uint64(1), routing.columns
     entries: list[int] = []
     tables: list[list[int] | None] = []
     for tile, core in enumerate(params):
@@ -114,54 +150,24 @@ def route_tables(
         base = slot_of[mine] * most
         for k in range(most):
             here = cast[mine] > k
-            sources = mine[here]
-            pairs = [routing.products[c][k] for c in class_of[sources]]
-            if pairs:
-                rows, columns = (np.array(part, dtype=object) for part in zip(*pairs, strict=True))
-                last = needed[sources] == k + 1
-                table[base[here] + k] = pack_route(flit, tag[sources], rows, columns, last)
+            at = first[mine[here]] + k
+            last = needed[mine[here]] == k + 1
+            table[base[here] + k] = pack_route(flit, routing.tag[at], rows[at], columns[at], last)
         out = mine[network.output[mine] >= 0]
-        if len(out):
-            where = slot_of[out] * most + cast[out]
-            rows, columns = (np.full(len(out), v, dtype=object) for v in HOST_ROUTE)
-            done = np.ones(len(out), dtype=bool)
-            table[where] = pack_route(flit, network.output[out], rows, columns, done)
+        below, left = (np.full(len(out), mask) for mask in HOST_ROUTE)
+        where = slot_of[out] * most + cast[out]
+        table[where] = pack_route(flit, network.output[out], below, left, np.ones(len(out)))
         tables.append(table.tolist())
-    inputs = tuple(
-        tuple((int(routing.tag[s]), *p) for p in routing.products[routing.class_of[s]])
-        for s in range(network.inputs)
-    )
+    words = list(zip(routing.tag.tolist(), rows.tolist(), columns.tolist(), strict=True))
+    ends = routing.first[: network.inputs + 1].tolist()
+    inputs = tuple(tuple(words[a:b]) for a, b in pairwise(ends))
     return tuple(entries), tables, inputs
 
 
-def traffic_stats(
-    network: Network, routing: Routing, tile_of: np.ndarray, spikes: np.ndarray
-) -> tuple[dict[str, float], float, float]:
+def traffic_stats(routing: Routing, spikes: np.ndarray) -> tuple[dict[str, float], float, float]:
     """Expected flits per step of each link, mean links per flit, flits per step."""
-    width = routing.width
-    start = np.concatenate([np.zeros(network.inputs, dtype=np.int64), tile_of])
-    weight = np.bincount(routing.class_of, weights=spikes, minlength=len(routing.products))
-    _, first = np.unique(routing.class_of, return_index=True)
-    loads: dict[str, float] = {}
-    hops = flits = 0.0
-
-    def add(product: Product, x: int, y: int, events: float, hosted: bool) -> None:
-        nonlocal hops, flits
-        path = links(product, x, y)
-        if hosted:
-            path = [(0, -1, 0, 0), *path]
-        for a, b, c, d in path:
-            name = ">".join("host" if q < 0 else f"{p},{q}" for p, q in ((a, b), (c, d)))
-            loads[name] = loads.get(name, 0.0) + events
-        hops += events * len(path)
-        flits += events
-
-    for source in first:
-        number = int(routing.class_of[source])
-        y, x = divmod(int(start[source]), width)
-        hosted = source < network.inputs
-        for product in routing.products[number]:
-            add(product, x, y, float(weight[number]), hosted)
-        if not hosted and network.output[source - network.inputs] >= 0:
-            add(HOST_ROUTE, x, y, float(weight[number]), False)
-    return dict(sorted(loads.items())), hops / flits if flits else 0.0, flits
+    loads = no_loads(routing.width, routing.height)
+    for *way, sources in routing.ways():
+        add_flits(loads, *way, spikes[sources])  # type: ignore[call-arg]
+    links, flits = Links(loads), float(spikes @ routing.entries)
+    return links.named(), links.total / flits if flits else 0.0, flits

@@ -16,7 +16,7 @@ from numba import njit
 from scipy.sparse import csr_array
 
 from mapping.connectivity import Connectivity
-from mapping.cover import bits_of, cover_all, lowest
+from mapping.cover import bits_of, columns_of, cover_all, lowest
 from mapping.deadlock import check, dependences
 from mapping.links import Links, add_flits, add_trees, add_unicast, extents, no_loads
 from mapping.tags import first_fit
@@ -159,9 +159,7 @@ def route_all(
     entries = add_trees(tree, start, first, tiles, events)
     products = tag = axons = None
     if max(width, height) <= MOST_SIDE:
-        present = np.zeros(height, np.uint64)
-        np.bitwise_or.at(present, tile // width, np.uint64(1) << (tile % width).astype(np.uint64))
-        products = _cover(start, first, tiles, present, width, height)
+        products = _cover(start, first, tiles, columns_of(tile, width, height), width, height)
         entries = np.diff(products.first).astype(np.int32)
         flow = start, products.first, *extents(products.rows), products.columns
         add_flits(flits, *flow, events)
@@ -195,7 +193,7 @@ def _cover(
 
     def stretch(a: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         own = first[a : a + STRETCH + 1]
-        free = np.zeros(len(own) - 1, np.int32)
+        free = np.full(len(own) - 1, -1, np.int32)
         mine = tiles[own[0] : own[-1]]
         return cover_all(start[a : a + STRETCH], own - own[0], mine, present, width, height, free)
 

@@ -288,7 +288,7 @@ def test_ten_thousand_neurons_on_sixteen_cores():
         ),
         (
             Target(cores=9, lanes=1, width=22, height=22),
-            "host words need 69 bits, 64 available (22 x 22 mesh, 3 levels, flits of 68 bits); "
+            "host words need 68 bits, 64 available (22 x 22 mesh, 3 levels, flits of 67 bits); "
             "use a smaller mesh (--cores, --width, --height)",
         ),
     ],
