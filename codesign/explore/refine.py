@@ -148,12 +148,11 @@ def refined(
     ratios = _ratios(outcomes, steps)
     found = {}
     for number, outcome in outcomes.items():
-        step = steps.get(number, {})
-        if outcome.failed is not None:
+        step, share = steps.get(number, {}), ratios.get(engines(outcome), {})
+        if outcome.failed is not None or not (step or share):
             found[number] = outcome
             continue
         guess = outcome.estimate
-        share = ratios.get(engines(outcome), {})
         area = {n: guess[n] * share.get(n, 1.0) for n in MEASURED}
         area |= step.get("values", {})
         cycles = step.get("check", {}).get("cycles") or guess["cycles"]

@@ -29,7 +29,7 @@ __all__ = ["Search", "named"]
 #: Children that may repeat known designs before a design is drawn at random.
 REPEATS = 24
 #: Seconds between two looks at what other processes have finished.
-LOOK = 0.2
+LOOK = 0.05
 
 
 def named(choice: Mapping[str, Any]) -> str:

@@ -41,7 +41,7 @@ def files(folder: Path) -> tuple[Path, Path]:
 
 SETTINGS = Settings().with_values({"readout": "count", "dt": 1e-4})
 #: What keeps a search small.
-QUICK: dict[str, Any] = {"objectives": OBJECTIVES, "batch": 8, "trials": 24, "synth": 0}
+QUICK: dict[str, Any] = {"objectives": OBJECTIVES, "batch": 6, "trials": 18, "synth": 0}
 
 
 def searched(folder: Path, out: str, **changes: Any) -> Exploration:

@@ -19,7 +19,7 @@ from codesign.explore.store import JOURNAL
 from hdl.params.errors import UserError
 from tests.codesign.kit_explore import OBJECTIVES, QUICK, SETTINGS, content, files, searched
 
-TRIALS = 24
+TRIALS = QUICK["trials"]
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +49,8 @@ def test_a_search_finds_a_front(alone, tmp_path):
     assert again == list(alone.outcomes)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_workers_change_nothing(alone, tmp_path, workers):
-    assert content(searched(tmp_path, "out", workers=workers)) == content(alone)
+def test_workers_change_nothing(alone, tmp_path):
+    assert content(searched(tmp_path, "out", workers=2)) == content(alone)
 
 
 def test_a_cluster_changes_nothing(alone, tmp_path):
@@ -84,16 +83,24 @@ def test_a_killed_search_goes_on(alone, tmp_path):
     found = searched(tmp_path, "out", progress=said.append)
     assert content(found) == content(alone)
     assert journal.read_bytes().count(b'"outcome"') == TRIALS  # none was lost, none done twice
-    rest = searched(tmp_path, "out", trials=TRIALS + 8)
+    rest = searched(tmp_path, "out", trials=TRIALS + 2)
     assert content(rest)[:TRIALS] == content(alone)
-    assert len(rest.outcomes) == TRIALS + 8
+    assert len(rest.outcomes) == TRIALS + 2
 
 
 def test_two_processes_share_a_search(alone, tmp_path):
     files(tmp_path)
     both = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.codesign.kit_explore", str(tmp_path), "out", "24", "0"],
+            [
+                sys.executable,
+                "-m",
+                "tests.codesign.kit_explore",
+                str(tmp_path),
+                "out",
+                str(TRIALS),
+                "0",
+            ],
             env={**os.environ, "NERVURE_CACHE": str(tmp_path / f"cache{number}")},
         )
         for number in range(2)
@@ -101,7 +108,7 @@ def test_two_processes_share_a_search(alone, tmp_path):
     assert [process.wait(120) for process in both] == [0, 0]
     assert content(searched(tmp_path, "out")) == content(alone)
     done = (tmp_path / "out" / JOURNAL).read_bytes().count(b'"outcome"')
-    assert TRIALS <= done <= TRIALS + 2 * TRIALS // QUICK["batch"]
+    assert TRIALS <= done < 2 * TRIALS  # what both had in hand at once is done twice
 
 
 def test_a_worker_killed_in_mid_trial_costs_nothing(alone, tmp_path):
@@ -133,7 +140,7 @@ def test_another_database(alone, tmp_path):
 
 
 def test_another_seed_needs_another_folder(alone, tmp_path):
-    searched(tmp_path, "out", trials=8)
+    searched(tmp_path, "out", trials=4)
     with pytest.raises(UserError, match="holds an exploration with another objectives, seed;"):
         searched(tmp_path, "out", seed=1, objectives=("accuracy", "ff"))
 
@@ -176,7 +183,7 @@ def test_no_feasible_design_says_what_to_loosen(tmp_path):
 
 def test_the_front_is_the_best_of_a_space_that_is_searched_wholly(tmp_path):
     vary = {"weight_bits": (2, 4, 8), "lanes": (1, 4)}
-    fix = {"cores": 1, "update_lanes": 1, "engine": "event"}
+    fix = {"cores": 1, "update_lanes": 1, "engine": "event", "prune": 0.0, "fifo": 0}
     for name, gone in (("width", None), ("steps", None)):
         vary[name] = (gone,)
     found = searched(tmp_path, "out", vary=vary, fix=fix, trials=100)
@@ -188,7 +195,7 @@ def test_the_front_is_the_best_of_a_space_that_is_searched_wholly(tmp_path):
 
 def test_samplers_differ_and_repeat(alone, tmp_path):
     first = searched(tmp_path, "out", sampler="tpe")
-    assert content(searched(tmp_path, "again", sampler="tpe", workers=2)) == content(first)
+    assert content(searched(tmp_path, "again", sampler="tpe")) == content(first)
     assert content(first) != content(alone)
 
 
