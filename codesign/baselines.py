@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from mapping.connectivity import Connectivity
+from mapping.partition import loads
 
 __all__ = ["BASELINES", "MOST_NETWORKX", "TITLES", "missing"]
 
@@ -38,8 +39,9 @@ def missing(name: str, graph: Connectivity) -> str:
 
 
 def _loads(graph: Connectivity) -> np.ndarray:
-    """int64 [sources]: synapses of each neuron and 1; 0 of inputs."""
-    load = np.bincount(graph.indices, minlength=graph.neurons) + 1
+    """int64 [sources]: loads as layer order balances them, small; 0 of inputs."""
+    load = loads(graph)
+    load = load // max(int(load.sum()) >> 30, 1) + 1
     return np.concatenate([np.zeros(graph.inputs, np.int64), load])
 
 
@@ -113,8 +115,8 @@ def _mtkahypar(graph: Connectivity, cores: int, seed: int) -> np.ndarray:
     context.set_partitioning_parameters(cores, IMBALANCE, mtkahypar.Objective.KM1)
     context.logging = False
     mtkahypar.set_seed(seed)
-    loads = _loads(graph)[graph.inputs :].tolist()
-    hypergraph = made.create_hypergraph(context, graph.neurons, len(nets), nets, loads, weights)
+    load = _loads(graph)[graph.inputs :].tolist()
+    hypergraph = made.create_hypergraph(context, graph.neurons, len(nets), nets, load, weights)
     return np.array(hypergraph.partition(context).get_partition(), np.int64)
 
 

@@ -4,7 +4,8 @@ mt-KaHyPar, on graph families and on the examples, in one run.
     python tests/bench/bench_scale.py [--family sheet ...] [--full] [--seed 0] [--out rows.json]
 
 Each method has a process of its own, so peak memory is its own; the graph comes mapped from a file.
-`seconds` are those of the partition, `all` those of partition, traffic, placement and routes; km1
+`seconds` are those of the partition, `cpu s` of the processors meanwhile (of ours: of the whole
+way), `all` those of partition, traffic, placement and routes; km1
 is the mean number of other cores that an event must reach, `links` the links of an event's tree,
 `traffic` events times links of a step. Baselines are placed and routed as ours is, layer order
 stays on a raster. `--full`: the sheet of 1e6 neurons and 1e8 synapses too, ours alone.
@@ -78,7 +79,7 @@ def run(method: str, path: Path, cores: int, seed: int) -> dict:
     warm = sheet(64, 256)  # compiled loops come from the cache
     map_graph(warm, Capacity(cores=4))
     graph, capacity = read_graph(path), Capacity(cores=cores)
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), time.process_time()
     if method == "nervure":
         report = map_graph(graph, capacity, seed=seed)
         spent = {k: report.seconds[k] for k in ("partition", "traffic", "placement", "routes")}
@@ -86,7 +87,7 @@ def run(method: str, path: Path, cores: int, seed: int) -> dict:
             "km1": report.km1, "links": report.hops["event"], "hops": report.hops["delivery"],
             "traffic": report.traffic["multicast"], "seconds": spent["partition"],
             "all": sum(spent.values()), "stages": report.seconds, "start": report.start,
-            "parts": report.partition_seconds, "breaks": over(graph, report.core, capacity),
+            "parts": report.partition_seconds, "cpu": time.process_time() - used, "breaks": over(graph, report.core, capacity),
         }  # fmt: skip
         return {**row, "gib": peak_memory() / 2**30}
     if method in BASELINES and (why := missing(method, graph)):
@@ -95,12 +96,12 @@ def run(method: str, path: Path, cores: int, seed: int) -> dict:
         core = in_layer_order(graph, capacity)
     else:
         core = BASELINES[method](graph, cores, seed)
-    seconds = time.perf_counter() - begin
+    seconds, used = time.perf_counter() - begin, time.process_time() - used
     width, height = mesh_size(cores)
     raster = np.arange(cores) if method == "layer order" else None
     row = scored(graph, core, cores, width, height, seed, raster)
     return {
-        **row, "seconds": seconds, "all": time.perf_counter() - begin,
+        **row, "seconds": seconds, "cpu": used, "all": time.perf_counter() - begin,
         "breaks": over(graph, core, capacity), "gib": peak_memory() / 2**30,
     }  # fmt: skip
 
@@ -137,6 +138,7 @@ def apart(*job: object) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--family", nargs="+", help="only these families or examples")
+    parser.add_argument("--method", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--full", action="store_true", help="1e6 neurons, 1e8 synapses too")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="rows as JSON")
@@ -159,7 +161,7 @@ def main() -> None:
         cases = [case for case in cases if case[0] in options.family]
     rows = []
     print(f"{'graph':<34}{'method':<13}{'km1':>8}{'links':>8}{'traffic':>12}{'seconds':>9}"
-          f"{'all':>8}{'GiB':>7}  capacities")  # fmt: skip
+          f"{'cpu s':>8}{'all':>8}{'GiB':>7}  capacities")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         made: dict[tuple, Path] = {}
         for case in cases:
@@ -168,7 +170,8 @@ def main() -> None:
                 made[case[:3]] = Path(folder) / f"{len(made)}.npz"
                 apart("make", family, neurons, synapses, options.seed, str(made[case[:3]]))
             size = f" {neurons:g} / {synapses:g}" if neurons else ""
-            for method in METHODS if case != FULL else ("layer order", "nervure"):
+            methods = METHODS if case != FULL else ("layer order", "nervure")
+            for method in (m for m in methods if m in options.method):
                 found = apart("run", method, str(made[case[:3]]), cores, options.seed)
                 rows.append({"case": case, "method": method, **found})
                 shown(f"{family}{size} on {cores}", method, found)
@@ -188,7 +191,7 @@ def shown(name: str, method: str, found: dict) -> None:
         return
     breaks = ", ".join(found["breaks"]) or "kept"
     print(f"{name:<34}{method:<13}{found['km1']:8.3f}{found['links']:8.2f}{found['traffic']:12,.0f}"
-          f"{found['seconds']:9.2f}{found['all']:8.2f}{found['gib']:7.2f}  {breaks}", flush=True)  # fmt: skip
+          f"{found['seconds']:9.2f}{found['cpu']:8.2f}{found['all']:8.2f}{found['gib']:7.2f}  {breaks}", flush=True)  # fmt: skip
 
 
 def targets(rows: list[dict]) -> None:
