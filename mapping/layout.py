@@ -137,6 +137,12 @@ def reach(network: Network, core: np.ndarray, cores: int) -> np.ndarray:
     return reached
 
 
+def _quiet(program: Program, network: Network, core: np.ndarray, cores: int) -> np.ndarray:
+    """Cores of populations that stand apart: what is not for them would wake them for nothing."""
+    apart = np.array([bool(p.apart) for p in program.populations])[network.population]
+    return np.flatnonzero(np.bincount(core, weights=~apart, minlength=cores) == 0)
+
+
 def _slots(network: Network, members: np.ndarray, lanes: int) -> np.ndarray:
     """Slots of a core's neurons (ordered by level, population): populations start on a word."""
     population = network.population[members]
@@ -161,7 +167,8 @@ def _lay_out(
     reached = reach(network, core_of, count)
     tile = place(_traffic(network, core_of, reached, spikes), width, height, target.seed)
     tile_of = tile[core_of]
-    routing = route_sources(network, reached, tile, tile_of, width, height, target.routes)
+    quiet = _quiet(program, network, core_of, count)
+    routing = route_sources(network, reached, tile, tile_of, width, height, target.routes, quiet)
     slot_of = np.zeros(network.neurons, dtype=np.int64)
     order = np.argsort(core_of[network.target].astype(np.int32), kind="stable")
     ends = np.searchsorted(core_of[network.target][order], np.arange(count + 1))

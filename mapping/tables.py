@@ -89,15 +89,17 @@ def route_sources(
     width: int,
     height: int,
     limit: int | None,
+    quiet: np.ndarray,
 ) -> Routing:
     """Products and tags of all sources. `reached`: [sources, cores]; `tile`: of each core;
-    `tile_of`: of each neuron; `limit`: most route entries. UserError if a source needs more."""
+    `tile_of`: of each neuron; `limit`: most route entries; `quiet`: cores that take no event that
+    is not for them. UserError if a source needs more."""
     start = np.concatenate([np.full(network.inputs, -1), tile_of]).astype(np.int32)
     to_host = np.concatenate([np.zeros(network.inputs, dtype=bool), network.output >= 0])
     source, core = np.nonzero(reached)
     first = np.searchsorted(source, np.arange(network.sources + 1))
     most = np.full(network.sources, -1) if limit is None else limit - to_host
-    present = columns_of(tile, width, height)
+    present = columns_of(np.delete(tile, quiet), width, height)
     counts, rows, columns = cover_all(start, first, tile[core], present, width, height, most)
     if (counts < 0).any():
         short = int(np.argmax(counts < 0))
