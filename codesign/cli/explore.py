@@ -28,7 +28,7 @@ PAGE = 20.0
 
 def _row(outcome: Outcome, names: list[str]) -> list[Any]:
     marks = {"estimate": "estimated", "synthesis": "placed", "verified": "PASS"}
-    chosen = ", ".join(f"{name} {value}" for name, value in outcome.choice.items())
+    chosen = " ".join(f"{k}={v}" for k, v in outcome.choice.items() if v is not None)
     return [outcome.number, *(_amount(name, outcome.values.get(name)) for name in names),
             marks[outcome.fidelity], chosen]  # fmt: skip
 
