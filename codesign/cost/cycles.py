@@ -1,9 +1,10 @@
 """Cycles that a mapped network takes, from what its neurons sent: no RTL is built.
 
 `cycles` follows every flit of every tick through the documented timing of cores, network and host
-port (codesign/cost/ticks.py). What it leaves out: flits that meet may swap, a bit-stream that
-terminates early takes its sample's mean length, and the first clear after power-up, in which
-crossbars age their devices, counts as any other. `tests/bench/bench_cycles.py` prints its error.
+port (codesign/cost/ticks.py). What it leaves out: flits that meet may swap (a few percent where
+cores without queues hold up the network), a bit-stream that terminates early takes its sample's
+mean length, and the first clear after power-up, in which crossbars age their devices, counts as any
+other. `tests/bench/bench_cycles.py` prints its error.
 """
 
 from __future__ import annotations
@@ -96,8 +97,8 @@ def _bits(mapped: Mapped, w: Wiring, done: Activity) -> np.ndarray:
     names = [p.name for p in mapped.program.populations]
     first = np.cumsum([0, *(p.size for p in mapped.program.populations)])
     bits = np.ones((len(done.lengths), len(w.tile)))
-    for c in np.flatnonzero(w.kind == STREAMS):
-        neuron = w.neuron[w.range_first[w.range_ptr[c]]]
+    for c in np.flatnonzero(w.cores[0] == STREAMS):
+        neuron = w.neurons[0, w.ranges[2, w.first[0, c]]]
         name = names[int(np.searchsorted(first, neuron, side="right")) - 1]
         sums = np.maximum(done.lengths * mapped.program.population(name).size, 1)
         bits[:, c] = np.maximum(done.stream_bits[name] / sums, 1.0)
@@ -109,8 +110,8 @@ def cycles(mapped: Mapped, done: Activity) -> Cycles:
     w, schedule = wire(mapped), mapped.schedule
     samples, steps, _ = done.events.shape
     cores, ticks = len(w.tile), schedule.ticks(steps)
-    banks = max([1, *(w.bank + 1)])
-    arrays = w.numbers[w.kind == ARRAY]
+    banks = int(w.axons[2].max(initial=0)) + 1
+    arrays = w.numbers[w.cores[0] == ARRAY]
     levels = int(max([1, *(arrays[:, 5] * np.where(arrays[:, 4] > 0, 2, 1))]))
     per_tick = np.zeros((samples, 1 + ticks), np.int64)
     causes = np.zeros((samples, len(CAUSES)), np.int64)
@@ -120,7 +121,7 @@ def cycles(mapped: Mapped, done: Activity) -> Cycles:
     run_ticks(
         0, samples, w, done.lengths.astype(np.int64), schedule.interval, schedule.depth,
         bool(mapped.delayed_routes), done.events.astype(np.int64), done.sent,
-        _bits(mapped, w, done), int(w.resource.max(initial=0)) + 1, banks, levels,
+        _bits(mapped, w, done), banks, levels,
         per_tick, causes, slowest, counts, of_core,
     )  # fmt: skip
     each = per_tick.sum(axis=1)

@@ -1,10 +1,10 @@
 """Ticks of the fabric, flit by flit: when each core has updated, sent, heard and come to rest.
 
-A tick is followed as a max-plus system, not cycle by cycle: a flit enters when its source has it
-and its path has a place, passes a resource (link, turn, door) in the first cycle that this is free,
-and is taken by its core in the first cycle that the core is. Flits are followed in the order in
-which they enter, so flits that meet far from their sources may swap; sums don't mind, nor do times
-much. Cycle 0 of a tick is that of its MARK (hdl/host/port.py).
+A tick is followed as a max-plus system, not cycle by cycle: a flit enters when its source has it,
+moves from buffer to buffer in the first cycle in which the next one has a place, waits where copies
+of it do, and is taken by its core in the first cycle that the core is free. Flits are followed one
+by one, in the order in which they enter, so those of several sources may swap where they meet; sums
+don't mind, nor do times much. Cycle 0 of a tick is that of its MARK (hdl/host/port.py).
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ UPDATE, DELIVER, SEND, INPUT, OUTPUT, BARRIER = range(6)
 START, REST, SETTLE = 2, 2, 6
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def array_update(w, c, t, touched, counts):  # type: ignore[no-untyped-def]
     """The cycle of the last sum that an array core takes, whose events began `touched` [tiles,
     signs * levels] rows; its start is in cycle t - 1."""
@@ -73,16 +73,16 @@ def array_update(w, c, t, touched, counts):  # type: ignore[no-untyped-def]
     return t - 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def update(w, c, mask, bits, active, touched, clear, counts):  # type: ignore[no-untyped-def]
     """The first cycle in which core c takes events again."""
-    kind, t, last = w.kind[c], START + 1, -100
-    first_sum = w.sum_ptr[c]
-    for r in range(w.range_ptr[c], w.range_ptr[c + 1]):
+    kind, t, last = w.cores[0, c], START + 1, -100
+    first_sum = w.first[2, c]
+    for r in range(w.first[0, c], w.first[0, c + 1]):
         t += 1
-        if not (mask >> np.uint64(w.range_level[r])) & np.uint64(1):
+        if not (mask >> np.uint64(w.ranges[0, r])) & np.uint64(1):
             continue
-        words = w.range_words[r]
+        words = w.ranges[1, r]
         counts[2] += words
         if kind == EVENTS:
             t += words
@@ -95,7 +95,7 @@ def update(w, c, mask, bits, active, touched, clear, counts):  # type: ignore[no
                 share = active * (bits + np.log2(bits) - first + 1) + stop
                 lead = START + share
             if active and not clear:
-                done = w.range_first[r] - w.range_first[w.range_ptr[c]]
+                done = w.ranges[2, r] - w.ranges[2, w.first[0, c]]
                 whole = np.int64(np.ceil(lead + share * (done + words - 1)))
                 t = max(t + words, whole + 1)
             else:
@@ -112,13 +112,13 @@ def update(w, c, mask, bits, active, touched, clear, counts):  # type: ignore[no
             first_sum += words
         last = t - 1
     # The search that finds no more, then the pipeline runs empty.
-    return max(t + 1, last + w.depth[c] + 1) + 1
+    return max(t + 1, last + w.cores[1, c] + 1) + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def run_ticks(  # type: ignore[no-untyped-def]
-    first, end, w, lengths, interval, depth, delayed, events, sent, bits, resources,
-    banks, levels, cycles, causes, slowest, counts, of_core,
+    first, end, w, lengths, interval, depth, delayed, events, sent, bits, banks, levels, cycles,
+    causes, slowest, counts, of_core,
 ):  # fmt: skip
     """Follow samples `first`..`end`-1, writing into the arrays from `cycles` on.
 
@@ -128,22 +128,21 @@ def run_ticks(  # type: ignore[no-untyped-def]
     causes [samples, 6], cycles by CAUSES; slowest [samples, cores + 1], ticks that each decided,
     the host last; counts [samples, 3] and of_core [samples, cores, 7] by COUNTS and OF_CORE.
     """
-    cores, inputs, pairs = len(w.tile), events.shape[2], len(w.places)
-    size = len(w.neuron)
+    cores, inputs, resources = len(w.tile), events.shape[2], len(w.places)
+    size = w.neurons.shape[1]
     sources = inputs * (2 if delayed else 1)
     host = cores
     longest = 1
-    for p in range(len(w.hop_ptr) - 1):
-        longest = max(longest, w.hop_ptr[p + 1] - w.hop_ptr[p])
-    ring_ptr = np.zeros(pairs + 1, np.int64)
+    for p in range(w.paths.shape[1] - 1):
+        longest = max(longest, w.paths[0, p + 1] - w.paths[0, p])
+    ring_ptr = np.zeros(resources + 1, np.int64)
     ring_ptr[1:] = np.cumsum(w.places)
-    ring = np.zeros(ring_ptr[pairs], np.int64)
-    on_way = np.zeros(pairs, np.int64)
-    free = np.zeros(resources, np.int64)
-    reach = np.zeros(longest, np.int64)
+    left = np.zeros(ring_ptr[resources], np.int64)  # when the last flits of a resource left it
+    passed, entered = np.zeros((2, resources), np.int64)  # flits, and the last one's entry
+    reach, leave = np.zeros((2, longest), np.int64)
     mine = np.zeros(cores + 2, np.int64)  # where a source's events stand
     for c in range(cores):
-        mine[c + 1] = w.range_first[w.range_ptr[c + 1]]
+        mine[c + 1] = w.ranges[2, w.first[0, c + 1]]
     mine[host + 1] = mine[host] + sources
     source = np.zeros(size + sources, np.int64)
     value = np.zeros(size + sources, np.int64)
@@ -164,8 +163,7 @@ def run_ticks(  # type: ignore[no-untyped-def]
                     since >= 0 and since % interval == 0 and since // interval < lengths[s]
                 ):
                     mask |= np.uint64(1) << np.uint64(level)
-            free[:] = 0
-            on_way[:] = 0
+            left[:], passed[:], entered[:] = 0, 0, 0
             # Updates, and what each core has to send.
             for c in range(cores):
                 t = update(w, c, mask, bits[s, c], active[c], touched[c], tick < 0, of_core[s, c])
@@ -174,35 +172,35 @@ def run_ticks(  # type: ignore[no-untyped-def]
                 if tick < 0:
                     ends[c] = n
                     continue
-                of_core[s, c, 4] += active[c] if w.kind[c] == STREAMS else 0
+                of_core[s, c, 4] += active[c] if w.cores[0, c] == STREAMS else 0
                 position, late = t, 0
-                for r in range(w.range_ptr[c], w.range_ptr[c + 1]):
+                for r in range(w.first[0, c], w.first[0, c + 1]):
                     position += 1
-                    level = w.range_level[r]
+                    level = w.ranges[0, r]
                     if not (mask >> np.uint64(level)) & np.uint64(1):
                         continue
                     active[c] = 0
                     touched[c] = 0
                     step = (tick - level) // interval
                     word, before = -1, 0
-                    base = w.word[w.range_first[r]] if w.range_first[r] < size else 0
-                    for k in range(w.range_first[r], w.range_first[r + 1]):
-                        neuron = w.neuron[k]
+                    base = w.neurons[1, w.ranges[2, r]] if w.ranges[2, r] < size else 0
+                    for k in range(w.ranges[2, r], w.ranges[2, r + 1]):
+                        neuron = w.neurons[0, k]
                         emission = sent[s, step, neuron]
-                        if emission == 0 and not w.scans[neuron]:
+                        if emission == 0 and not w.sends[0, neuron]:
                             continue
-                        if w.word[k] != word:
-                            word, before = w.word[k], 0
+                        if w.neurons[1, k] != word:
+                            word, before = w.neurons[1, k], 0
                         late += 1 if before else 0
                         before += 1
                         of_core[s, c, 3] += 1
-                        if emission == 0 and not w.always[neuron]:
+                        if emission == 0 and not w.sends[1, neuron]:
                             continue
                         source[n] = sources + neuron
                         value[n] = emission
-                        time[n] = position + (word - base) + late + w.late[c]
+                        time[n] = position + (word - base) + late + w.cores[2, c]
                         n += 1
-                    position += w.range_words[r]
+                    position += w.ranges[1, r]
                 ends[c] = n
                 rest[c] = position + late + 2
             n = mine[host]
@@ -239,48 +237,50 @@ def run_ticks(  # type: ignore[no-untyped-def]
                         if k < host:
                             wait[k] = max(wait[k], time[at[k]])
                     continue
-                path = w.path[flit[k]]
-                enters = best
-                for e in range(w.end_ptr[path], w.end_ptr[path + 1]):
-                    pair = w.end_pair[e]
-                    room = w.places[pair]
-                    if on_way[pair] >= room:
-                        enters = max(enters, ring[ring_ptr[pair] + on_way[pair] % room] + 1)
-                if enters > best:
-                    wait[k] = enters
+                path = w.flits[1, flit[k]]
+                begin, end_hop = w.paths[0, path], w.paths[0, path + 1]
+                for h in range(begin, end_hop):
+                    parent, r = w.hops[1, h] - begin, w.hops[0, h]
+                    there = max((best if parent < 0 else reach[parent]) + 1, entered[r] + 1)
+                    room = w.places[r]
+                    if passed[r] >= room:
+                        there = max(there, left[ring_ptr[r] + passed[r] % room] + (room > 1))
+                    if parent < 0 and there > best + 1:
+                        wait[k] = there - 1
+                        break
+                    reach[h - begin], leave[h - begin] = there, there + 1
+                    if parent >= 0:
+                        leave[parent] = max(leave[parent], there)
+                    counts[s, 1] += w.hops[2, h]
+                if wait[k] > best:
                     continue
-                begin = w.hop_ptr[path]
-                for h in range(begin, w.hop_ptr[path + 1]):
-                    parent = w.parent[h]
-                    there = (enters + 1 if parent < 0 else reach[parent - begin]) + 1
-                    there = max(there, free[w.resource[h]])
-                    free[w.resource[h]] = there + 1
-                    reach[h - begin] = there
-                    counts[s, 1] += w.link[h]
-                if w.host[path] >= 0:
-                    answered = max(answered, reach[w.host[path] - begin])
+                if w.paths[2, path] >= 0:
+                    answered = max(answered, reach[w.paths[2, path] - begin])
                     counts[s, 2] += 1
-                for e in range(w.end_ptr[path], w.end_ptr[path + 1]):
-                    c, pair = w.end_core[e], w.end_pair[e]
-                    axon = w.axon_ptr[c] + w.tag[flit[k]]
-                    taken = max(reach[w.end_hop[e] - begin], taking[c])
-                    taking[c] = taken + w.service[axon]
-                    heard[c] = max(heard[c], taken + w.after[axon])
-                    ring[ring_ptr[pair] + on_way[pair] % w.places[pair]] = taken
-                    on_way[pair] += 1
+                for e in range(w.paths[1, path], w.paths[1, path + 1]):
+                    c, h = w.ends[0, e], w.ends[1, e] - begin
+                    axon = w.first[1, c] + w.flits[0, flit[k]]
+                    taken = max(reach[h], taking[c])
+                    taking[c] = taken + w.axons[0, axon]
+                    heard[c] = max(heard[c], taken + w.axons[1, axon])
+                    leave[h] = taken + 1
                     of_core[s, c, 0] += 1
-                    of_core[s, c, 1] += w.service[axon]
-                    bank = w.bank[axon]
+                    of_core[s, c, 1] += w.axons[0, axon]
+                    bank = w.axons[2, axon]
                     if bank < 0:
                         continue
-                    if w.kind[c] == STREAMS:
+                    if w.cores[0, c] == STREAMS:
                         active[c] += 1 if touched[c, bank, 0] == 0 else 0
                         touched[c, bank, 0] = 1
                     else:
                         drive(w.numbers[c], touched[c, bank], value[event])
+                for h in range(begin, end_hop):
+                    r = w.hops[0, h]
+                    left[ring_ptr[r] + passed[r] % w.places[r]] = leave[h - begin]
+                    passed[r] += 1
+                    entered[r] = reach[h - begin]
                 counts[s, 0] += 1
-                last[k] = enters
-                wait[k] = enters + 1
+                last[k], wait[k] = best, best + 1
                 flit[k] += 1
             # Who came to rest last.
             t, cause, who = np.int64(SETTLE + 1), INPUT, host
@@ -306,7 +306,7 @@ def run_ticks(  # type: ignore[no-untyped-def]
                 causes[s, cause] += t - pause
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def drive(numbers, rows, value):  # type: ignore[no-untyped-def]
     """An event of that value drives a row in some reads of its tile (hdl/params/crossbar)."""
     bits, levels, trains = numbers[4], numbers[5], numbers[6]

@@ -7,7 +7,8 @@ source sends, and which links, turns and doors these pass.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence, Sized
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,58 +16,48 @@ from codesign.cost.sums import axon_times, sum_times
 from hdl.params.neuron import CoreParams, Emit, sends_value
 from hdl.params.noc import Memory
 from mapping.mapped import Mapped, Route
-from mapping.route import links
 
 __all__ = ["Wiring", "routes_of", "wire"]
 
-#: Places of a path that crosses n links: 2 n + PLACES (forks of 2, a turn of 1), and a queue's.
-PLACES = 5
+#: Flits that a resource holds, by its kind: a turn one, the buffers of all others two
+#: (hdl/noc/router.py). The queue of a core has its own depth.
+PLACES = {"turn": 1, "queue": 0}
 
 
 class Wiring(NamedTuple):
-    """Flat arrays; core c is the c-th tile that has one, source k as in `mapping.network`.
+    """Arrays, int64; core c is the c-th tile that has one, source k as in `mapping.network`.
 
-    Of ranges, neurons (in slot order), axons, sums: those of core c are `*_ptr[c]` ..
-    `*_ptr[c + 1]`; of flits those of source k, of hops and ends those of path p. A hop passes a
-    resource (link, turn, door, queue: a flit a cycle) a cycle after its parent (-1: the source's
-    own door). An end is a core behind a hop; pair numbers who sends to whom.
+    Ranges, axons and fixed sums of core c are `first[:, c]` .. `first[:, c + 1]` (in that order),
+    flits of source k `flit_ptr[k]` .. `flit_ptr[k + 1]`, hops and ends of path p `paths[:2, p]` ..
+    `paths[:2, p + 1]`. A hop takes a flit into a resource, a buffer behind a link, at a turn, at a
+    door of the network, in front of a core: from its parent (-1: from the source), a flit a cycle.
+    An end is a core behind a hop.
     """
 
-    tile: np.ndarray
-    kind: np.ndarray  #: of the core's dendrites (codesign/cost/sums.py)
-    depth: np.ndarray  #: cycles of an update's pipeline
-    late: np.ndarray  #: cycles from a scanned word to its first flit at the router
-    range_ptr: np.ndarray
-    range_level: np.ndarray
-    range_words: np.ndarray
-    range_first: np.ndarray  #: first neuron of the range, [ranges + 1]
-    neuron: np.ndarray  #: its number
-    word: np.ndarray
-    scans: np.ndarray  #: of each neuron number: takes a cycle of every scan
-    always: np.ndarray  #: of each neuron number: sends in every update
-    axon_ptr: np.ndarray
-    service: np.ndarray  #: cycles until the next event is taken
-    after: np.ndarray  #: cycles until the core is idle again
-    bank: np.ndarray  #: the tile of streams or devices that the axon's events touch, -1: none
+    tile: np.ndarray  #: of each core
+    cores: np.ndarray  #: kind of dendrites (codesign/cost/sums.py), cycles of an update's pipeline,
+    #: cycles from a scanned word to its first flit at the router
+    first: np.ndarray
+    ranges: np.ndarray  #: level, words, first place in `neurons` [3, ranges + 1]
+    neurons: np.ndarray  #: core after core, in slot order: number, word
+    sends: np.ndarray  #: of each number: takes a cycle of every scan, sends in every update
+    axons: np.ndarray  #: cycles until the next event is taken, until the core is idle again, the
+    #: tile of streams or devices that its events touch (-1: none)
     numbers: np.ndarray  #: [cores, 12], see codesign/cost/sums.py
-    sum_ptr: np.ndarray
     sums: np.ndarray  #: cycles from an update's start to its sums, where they are always the same
     flit_ptr: np.ndarray
-    tag: np.ndarray
-    path: np.ndarray
-    hop_ptr: np.ndarray
-    resource: np.ndarray
-    parent: np.ndarray
-    link: np.ndarray  #: whether the hop crosses a link
-    host: np.ndarray  #: of each path: the hop to the host, -1 without
-    end_ptr: np.ndarray
-    end_core: np.ndarray
-    end_hop: np.ndarray
-    end_pair: np.ndarray
-    places: np.ndarray  #: of each pair: flits that are on their way at once
+    flits: np.ndarray  #: tag, path
+    paths: np.ndarray  #: first hop, first end, the hop to the host (-1 without) [3, paths + 1]
+    hops: np.ndarray  #: resource, parent, whether it crosses a link
+    ends: np.ndarray  #: core, hop
+    places: np.ndarray  #: of each resource: flits that it holds
 
 
-def _pointers(parts: list[np.ndarray]) -> np.ndarray:
+def _rows(*rows: Any) -> np.ndarray:
+    return np.array(rows, dtype=np.int64)
+
+
+def _pointers(parts: Sequence[Sized]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.int64)
 
 
@@ -95,10 +86,9 @@ class _Paths:
         self.queued = mapped.mesh.fifo + 1 if mapped.mesh.fifo else 0
         self.known: dict[tuple[int, int, int, int], int] = {}
         self.resources: dict[tuple, int] = {}
-        self.pairs: dict[tuple[int, int], int] = {}
         self.places: list[int] = []
         self.hops: list[np.ndarray] = []  # [hops, 3]: resource, parent, is a link
-        self.ends: list[np.ndarray] = []  # [ends, 3]: core, hop, pair
+        self.ends: list[np.ndarray] = []  # [ends, 2]: core, hop
         self.host: list[int] = []
         self.before = 0
 
@@ -113,41 +103,34 @@ class _Paths:
     def _add(self, source: int, tile: int, rows: int, columns: int) -> None:
         y, x = divmod(tile, self.flit.width)
         hops: list[tuple[int, int, int]] = []
-        ends: list[tuple[int, int, int]] = []
-        at: dict[tuple, int] = {("x", x): -1}  # what is at a place, behind which hop
-        host = -1
+        ends: list[tuple[int, int]] = []
 
-        def hop(name: tuple, parent: int, link: bool) -> int:
-            number = self.resources.setdefault(name, len(self.resources))
-            hops.append((number, parent, link))
+        def hop(name: tuple, parent: int, link: bool = False) -> int:
+            if name not in self.resources:
+                self.resources[name] = len(self.resources)
+                self.places.append(PLACES.get(name[0], 2) or self.queued)
+            hops.append((self.resources[name], parent, link))
             return len(hops) - 1 + self.before
 
-        for i, j, to_i, to_j in links((rows, columns), x, y):
-            if j == to_j:  # along the row
-                at["x", to_i] = hop((i, j, to_i, to_j), at["x", i], True)
-                continue
-            if (i, j) not in at:
-                at[i, j] = hop(("turn", i, j), at["x", i], False)
-            at[i, to_j] = hop((i, j, to_i, to_j), at[i, j], True)
-            if to_j < 0:
-                host = at[i, to_j]
+        at: dict[tuple, int] = {("x", x): hop(("source", source), -1)}  # the hop to a place
+        there = [i for i in range(self.flit.width) if columns >> i & 1]
+        reached = [j - 1 for j in range(self.flit.height + 1) if rows >> j & 1]  # -1: the host
+        for i in [*range(x + 1, max(there) + 1), *range(x - 1, min(there) - 1, -1)]:
+            before = i - 1 if i > x else i + 1
+            at["x", i] = hop((before, y, i, y), at["x", before], True)
+        for i in there:
+            at[i, y] = hop(("turn", i, y), at["x", i])
+            for j in [*range(y + 1, max(reached) + 1), *range(y - 1, min(reached) - 1, -1)]:
+                before = j - 1 if j > y else j + 1
+                at[i, j] = hop((i, before, i, j), at[i, before], True)
         for target, core in self.core_of.items():
             to_y, to_x = divmod(target, self.flit.width)
-            if not (rows >> (to_y + 1) & 1 and columns >> to_x & 1):
-                continue
-            if (to_x, to_y) not in at:
-                at[to_x, to_y] = hop(("turn", to_x, to_y), at["x", to_x], False)
-            door = hop(("door", target), at[to_x, to_y], False)
-            if self.queued:
-                door = hop(("queue", target), door, False)
-            pair = self.pairs.setdefault((source, core), len(self.pairs))
-            if pair == len(self.places):
-                crossed = abs(to_x - x) + abs(to_y - y)
-                self.places.append(2 * crossed + PLACES + self.queued)
-            ends.append((core, door, pair))
+            if to_y in reached and to_x in there:
+                door = hop(("door", target), at[to_x, to_y])
+                ends.append((core, hop(("queue", target), door) if self.queued else door))
         self.hops.append(np.array(hops, np.int64).reshape(-1, 3))
-        self.ends.append(np.array(ends, np.int64).reshape(-1, 3))
-        self.host.append(host)
+        self.ends.append(np.array(ends, np.int64).reshape(-1, 2))
+        self.host.append(at[0, -1] if -1 in reached and 0 in there else -1)
         self.before += len(hops)
 
 
@@ -208,40 +191,32 @@ def wire(mapped: Mapped) -> Wiring:
         words.append(word)
         axons.append(axon_times(core, mapped.images[tile] or {}))
         sums.append(sum_times(core))
-    ranges = [core.ranges for _, core in tiles]
     hops = np.concatenate([np.zeros((0, 3), np.int64), *paths.hops])
-    ends = np.concatenate([np.zeros((0, 3), np.int64), *paths.ends])
+    ends = np.concatenate([np.zeros((0, 2), np.int64), *paths.ends])
+    ranges = [core.ranges for _, core in tiles]
+    rows = [(r.level, r.end - r.first) for own in ranges for r in own]
+    always = emit == Emit.STATE
     return Wiring(
         tile=np.array([tile for tile, _ in tiles]),
-        kind=np.array([s.kind for s in sums]),
-        depth=np.array([2 + (4 if core.current_bits else 3) for _, core in tiles]),
-        late=np.array([_late(core) for _, core in tiles]),
-        range_ptr=_pointers([np.arange(len(r)) for r in ranges]),
-        range_level=np.array([r.level for own in ranges for r in own], np.int64),
-        range_words=np.array([r.end - r.first for own in ranges for r in own], np.int64),
-        range_first=np.array(range_first, np.int64),
-        neuron=_joined(neurons),
-        word=_joined(words),
-        scans=sends_value(emit) | (emit == Emit.STATE),
-        always=emit == Emit.STATE,
-        axon_ptr=_pointers([a.service for a in axons]),
-        service=_joined([a.service for a in axons]),
-        after=_joined([a.after for a in axons]),
-        bank=_joined([a.bank for a in axons]),
+        cores=_rows(
+            [s.kind for s in sums],
+            [2 + (4 if core.current_bits else 3) for _, core in tiles],
+            [_late(core) for _, core in tiles],
+        ),
+        first=_rows(*(_pointers(x) for x in (ranges, [a.bank for a in axons],
+                                            [s.ready for s in sums]))),
+        ranges=_rows([level for level, _ in rows] + [0], [words for _, words in rows] + [0],
+                     range_first),
+        neurons=_rows(_joined(neurons), _joined(words)),
+        sends=_rows(sends_value(emit) | always, always),
+        axons=_rows(*(_joined([getattr(a, name) for a in axons])
+                      for name in ("service", "after", "bank"))),
         numbers=np.array([s.numbers for s in sums], np.int64).reshape(len(sums), -1),
-        sum_ptr=_pointers([s.ready for s in sums]),
         sums=_joined([s.ready for s in sums]),
         flit_ptr=np.cumsum([0, *map(len, sent)]).astype(np.int64),
-        tag=flits[:, 0].copy(),
-        path=flits[:, 1].copy(),
-        hop_ptr=_pointers(paths.hops),
-        resource=hops[:, 0].copy(),
-        parent=hops[:, 1].copy(),
-        link=hops[:, 2].copy(),
-        host=np.array(paths.host, np.int64),
-        end_ptr=_pointers(paths.ends),
-        end_core=ends[:, 0].copy(),
-        end_hop=ends[:, 1].copy(),
-        end_pair=ends[:, 2].copy(),
+        flits=flits.T.copy(),
+        paths=_rows(_pointers(paths.hops), _pointers(paths.ends), [*paths.host, -1]),
+        hops=hops.T.copy(),
+        ends=ends.T.copy(),
         places=np.array(paths.places, np.int64),
-    )
+    )  # fmt: skip
