@@ -7,8 +7,8 @@ that pass store i, r_ik = lambda_i f_ik leave a copy at output k. N_i is the mea
     A_ik = sum_{j != i} (lambda_j f_jk Q_j + r_jk A_jk + r_jk / 2)     others' turns at output k
     H_i  = mean of the longest A_ik of a flit's copies
     Q_i  = N_i + B_i (N_i + lambda_i) + E_i / lambda_i                 flits ahead in the store
-    B_i  = mean of the longest stall of a flit's copies: if output k leads to store d,
-           N_d lambda_d; N_d if d is the turn, which has one place
+    B_i  = mean of the longest (1 - f_ik) stall of a flit's copies; if output k leads to store d,
+           that is N_d lambda_d; N_d if d is the turn, which has one place
     E_i  = sum_k (r_ik^2 - s_ik^2) / 2 * (rho_k - r_ik) / (1 - r_ik)
 
 Without B and E and with one output this is the queue of a discrete M/D/1 server fed by several
@@ -23,8 +23,8 @@ network-on-chip performance analysis", 2010). Two terms are this router's own:
        not depend on where it waits (Shalmon, Kaplan, "A tandem network of queues with deterministic
        service and intermediate arrivals", 1984).
     B: cycles for which the head of i finds d full: d's head waits (N_d) and a flit of that cycle
-       took its second place (lambda_d). The flit itself waits no longer, here instead of there, but
-       all those behind it do.
+       took its second place (lambda_d). The flit itself waits no longer, here instead of there, nor
+       do those behind it that want the same output; the others do.
 
 Nothing is fitted. B needs only stores further on, so a few rounds of a 4 x 4 system for each router
 stage solve all. Sources are independent and send at most one flit a cycle, at random; what waits
@@ -61,7 +61,7 @@ from codesign.cost.noc_traffic import (
     visits,
 )
 
-__all__ = ["Drain", "Latency", "latency", "saturation", "zero_load"]
+__all__ = ["Drain", "Latency", "burst", "latency", "saturation", "zero_load"]
 
 
 TINY = 1e-300
@@ -76,8 +76,7 @@ class Latency:
     Members
     -------
     mean : [loads], mean cycles from a flit's offer to the delivery of each of its copies.
-    pair : [loads, ends, ends], the same from each end to each other; NaN from a tile to itself
-        over the host's links, where there is no path.
+    pair : [loads, ends, ends], the same from each end to each other.
     links : [loads, 2, tiles, 3], utilisation of each output (stage, tile, output as in
         codesign/cost/noc_traffic.py).
     zero_load : [ends, ends], cycles in an empty mesh.
@@ -129,6 +128,7 @@ def _waits(r: Rates, width: int, height: int, loads: np.ndarray) -> np.ndarray:
     apart = (scale * (copies / 2 * fade).sum(axis=-2, keepdims=True) - copies / 2) * fade
     from_all = (share * fade * scale)[..., None, :, :] * fade[..., :, None, :]  # [i, j, k]
     queues = from_all - np.eye(4)[..., None] * (share * fade)[..., None, :]
+    others = 1 - np.minimum(share, 1)  # flits behind that want another output
     head = (queues * share[..., None, :]).sum(axis=-1)  # sum over k of f_ik A_ik, by q_j
     head_apart = (apart * share).sum(axis=-1)
 
@@ -141,7 +141,7 @@ def _waits(r: Rates, width: int, height: int, loads: np.ndarray) -> np.ndarray:
         full = every * np.append(flow.reshape(len(loads), -1), none, axis=1)
         stall = full[:, behind]
         stall[:, X, :, TO_TURN] = every[:, behind[X, :, TO_TURN]]
-        blocked = _longest(sets, stall[..., None, :])  # B
+        blocked = _longest(sets, stall[..., None, :] * others)  # B
         matrix = np.eye(4) * (1 - flow * (1 + blocked))[..., None]
         weight = flow**2 * (1 + blocked) * longest
         matrix = matrix - weight[..., None] * head
@@ -183,15 +183,16 @@ def _paths(waits: np.ndarray, width: int, height: int) -> np.ndarray:
     """Sums of waits along the path from each end to each other [loads, ends, ends]."""
     loads, tiles = len(waits), width * height
     w = waits.reshape(loads, 2, height, width, 4, 3)
-    across = np.zeros((loads, height, width, width))  # row, from column, to column
-    for x in range(width):
-        across[:, :, x, x] = w[:, X, :, x, LOCAL, TO_TURN]
+    starts = [(x, w[:, X, :, x, LOCAL]) for x in range(width)] + [(0, w[:, X, :, 0, HOST])]
+    across = np.zeros((loads, height, width + 1, width))  # row, from column or host, to column
+    for n, (x, first) in enumerate(starts):
+        across[:, :, n, x] = first[..., TO_TURN]
         for step, store, output in ((1, WEST, TO_EAST), (-1, EAST, TO_WEST)):
-            total = w[:, X, :, x, LOCAL, output]
+            total = first[..., output]
             for c in range(x + step, width if step > 0 else -1, step):
-                across[:, :, x, c] = total + w[:, X, :, c, store, TO_TURN]
+                across[:, :, n, c] = total + w[:, X, :, c, store, TO_TURN]
                 total = total + w[:, X, :, c, store, output]
-    along = np.full((loads, width, height, height + 1), np.nan)  # the last one: to the host
+    along = np.zeros((loads, width, height, height + 1))  # column, from row, to row or host
     for y in range(height):
         along[:, :, y, y] = w[:, Y, y, :, TURN, TO_LOCAL]
         for step, store, output in ((1, SOUTH, TO_NORTH), (-1, NORTH, TO_SOUTH)):
@@ -201,16 +202,11 @@ def _paths(waits: np.ndarray, width: int, height: int) -> np.ndarray:
                 total = total + w[:, Y, r, :, store, output]
             if step < 0:
                 along[:, 0, y, height] = total[:, 0]
-    host = w[:, X, 0, 0, HOST, TO_TURN, None]
-    if width > 1:
-        to_east = w[:, X, 0, 0, HOST, TO_EAST, None] - w[:, X, 0, 0, LOCAL, TO_EAST, None]
-        host = np.append(host, across[:, 0, 0, 1:] + to_east, axis=1)
     tile = np.arange(tiles)
     column, row = np.append(tile % width, 0), np.append(tile // width, 0)
-    goal = np.append(tile // width, height)
-    first = across[:, row[:-1, None], column[:-1, None], column[None, :]]
-    first = np.append(first, host[:, None, column], axis=1)
-    return first + along[:, column[None, :], row[:, None], goal[None, :]]
+    start, goal = np.append(tile % width, width), np.append(tile // width, height)
+    first = across[:, row[:, None], start[:, None], column]
+    return first + along[:, column, row[:, None], goal]
 
 
 def zero_load(width: int, height: int) -> np.ndarray:
@@ -251,11 +247,24 @@ def saturation(flows: Flows) -> float:
     while high - low > 1e-3 * high:
         tried = np.linspace(low, high, 18)[1:-1]
         waits = _waits(found, flows.width, flows.height, tried)
-        fine = int(np.isfinite(waits).all(axis=(1, 2, 3, 4)).argmin())  # the first that is not
-        if np.isfinite(waits).all():
-            fine = len(tried)
-        low, high = (tried[fine - 1] if fine else low), (tried[fine] if fine < len(tried) else high)
-    return low
+        finite = np.isfinite(waits).all(axis=(1, 2, 3, 4))
+        last = len(tried) if finite.all() else int(finite.argmin())
+        edges = [low, *tried, high]
+        low, high = edges[last], edges[last + 1]
+    return float(low)
+
+
+def burst(flows: Flows) -> float:
+    """Expected cycles in which `rate` flits of each flow leave the mesh, all offered at once.
+
+    The network drains at the throughput that it can sustain in these proportions; and the last
+    flit has a path to go. Not a bound (that is `Drain`): it knows that stores hold up one another.
+    """
+    copies = flows.deliveries()
+    if not copies.any():
+        return 0.0
+    path = (zero_load(flows.width, flows.height) * copies).sum() / copies.sum()
+    return 1 / saturation(flows) + float(path)
 
 
 @dataclass(frozen=True, eq=False)

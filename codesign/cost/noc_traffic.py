@@ -13,11 +13,15 @@ host.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
-__all__ = ["Flows", "Rates", "rates"]
+from mapping.mapped import Mapped, Route
+
+__all__ = ["Flows", "Rates", "flows_of", "rates", "visits"]
 
 X, Y = 0, 1
 LOCAL, WEST, EAST, HOST = range(4)
@@ -115,6 +119,43 @@ class Flows:
             hit = (self.rows & row != 0) & (self.columns & column != 0)
             found[:, goal] = np.bincount(self.source[hit], self.rate[hit], self.ends)
         return found
+
+
+def flows_of(mapped: Mapped) -> tuple[Flows, sparse.csr_array]:
+    """The distinct routes of a mapped network, of rate 0, and who uses them: [flows, sources],
+    flits of one event of each input (delayed ones behind all others), then of each neuron."""
+    from codesign.cost.wiring import routes_of
+
+    width = mapped.mesh.flit.width
+    host = width * mapped.mesh.flit.height
+    sources: list[tuple[int, Sequence[Route]]] = [
+        (host, own) for own in (*mapped.input_routes, *mapped.delayed_routes)
+    ]
+    tables = {
+        tile: routes_of(mapped, tile)
+        for tile, core in enumerate(mapped.mesh.cores)
+        if core is not None
+    }
+    for population in mapped.program.populations:
+        tiles, slots = (part.tolist() for part in mapped.slots[population.name])
+        sources += [(t, tables[t][slot]) for t, slot in zip(tiles, slots, strict=True)]
+    number: dict[tuple[int, int, int], int] = {}
+    flow, source = [], []
+    for k, (tile, own) in enumerate(sources):
+        for _, rows, columns in own:
+            flow.append(number.setdefault((tile, rows, columns), len(number)))
+            source.append(k)
+    found = np.array(list(number), np.int64).reshape(-1, 3)
+    use = sparse.csr_array((np.ones(len(flow)), (flow, source)), shape=(len(found), len(sources)))
+    flows = Flows(
+        width=width,
+        height=mapped.mesh.flit.height,
+        source=found[:, 0],
+        rows=found[:, 1],
+        columns=found[:, 2],
+        rate=np.zeros(len(found)),
+    )
+    return flows, use
 
 
 def product(end: np.ndarray | int, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:

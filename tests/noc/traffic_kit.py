@@ -15,13 +15,26 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from codesign.cost.noc_traffic import Flows
+from codesign.cost.noc import zero_load
+from codesign.cost.noc_traffic import Flows, rates
 from hdl.emit import emit_verilog
 from hdl.params.noc import FlitParams
 from sim.verilated import Verilated
 from tests.noc.mesh_kit import RouterMesh
 
-__all__ = ["Deliveries", "bernoulli", "flit_params", "pattern", "run", "simulate"]
+__all__ = [
+    "PATTERNS",
+    "Deliveries",
+    "bernoulli",
+    "drained",
+    "mean_latency",
+    "measured_saturation",
+    "pattern",
+    "run",
+    "simulate",
+]
+
+PATTERNS = ("uniform", "hotspot", "neighbour", "transpose", "products", "host")
 
 #: Bits of an event's number, which is the flit's body.
 NUMBER_BITS = 20
@@ -42,7 +55,7 @@ class TimedMesh(wiring.Component):
     o : a word in each cycle with deliveries, always taken; a lane of 32 bits is a body, and bit 31.
     """
 
-    def __init__(self, flit: FlitParams, depth: int = 1 << 10) -> None:
+    def __init__(self, flit: FlitParams, depth: int = 256) -> None:
         self.flit, self.depth = flit, depth
         ends = flit.width * flit.height + 1
         super().__init__(
@@ -100,7 +113,7 @@ def build(width: int, height: int) -> Verilated:
     with tempfile.TemporaryDirectory() as folder:
         for name, text in emit_verilog(TimedMesh(flit), "timed_mesh").items():
             (Path(folder) / name).write_text(text)
-        return Verilated.build(sorted(Path(folder).iterdir()), "timed_mesh")
+        return Verilated.build(sorted(Path(folder).iterdir()), "timed_mesh", optimise=False)
 
 
 @dataclass(frozen=True)
@@ -173,6 +186,60 @@ def run(flows: Flows, when: np.ndarray, which: np.ndarray) -> Deliveries:
     return simulate(flows.width, flows.height, when, source, rows, columns)
 
 
+def mean_latency(flows: Flows, load: float, cycles: int, seed: int, warm: int = 2000) -> float:
+    """Mean cycles from offer to delivery in the RTL, of copies delivered from cycle `warm` on and
+    before sources fall silent; of at most as many cycles as there are numbers for events."""
+    most = int(0.95 * (1 << NUMBER_BITS) / max(flows.rate.sum() * load, 1e-9))
+    cycles = min(cycles, most)
+    got = run(flows, *bernoulli(flows, load, cycles, seed))
+    return float(got.latency[(got.cycle >= warm) & (got.cycle < cycles)].mean())
+
+
+def measured_saturation(flows: Flows, cycles: int, seed: int) -> float:
+    """The load at which the mean latency of some source's events is ten times that of the empty
+    mesh; among the last third of the events of a run of so many cycles, in the RTL."""
+    copies = flows.deliveries()
+    empty = (zero_load(flows.width, flows.height) * copies).sum() / copies.sum()
+    found = rates(flows)
+    low, high = 0.0, 1 / max(found.copies.sum(axis=2).max(), found.store.max())
+    for _ in range(8):
+        load = (low + high) / 2
+        when, which = bernoulli(flows, load, cycles, seed)
+        got = run(flows, when, which)
+        late = when[got.event] >= cycles * 2 // 3
+        source = flows.source[which[got.event[late]]]
+        count = np.bincount(source, minlength=flows.ends)
+        total = np.bincount(source, got.latency[late], flows.ends)
+        if (total[count > 20] > 10 * empty * count[count > 20]).any():
+            high = load
+        else:
+            low = load
+    return (low + high) / 2
+
+
+def drained(flows: Flows, flits: np.ndarray, gap: int) -> np.ndarray:
+    """Cycles from the first offer to the last delivery of each burst [bursts, flows] in the RTL.
+
+    Each source offers a flit a cycle, its flows in turn; bursts begin `gap` cycles apart.
+    """
+    when, which, burst = [], [], []
+    for k, row in enumerate(np.asarray(flits, np.int64)):
+        for source in np.unique(flows.source):
+            mine = np.flatnonzero(flows.source == source)
+            turn = np.concatenate([np.arange(row[f]) for f in mine])
+            order = np.repeat(mine, row[mine])[np.argsort(turn, kind="stable")]
+            when.append(k * gap + np.arange(len(order)))
+            which.append(order)
+            burst.append(np.full(len(order), k))
+    number = np.concatenate(burst)
+    got = run(flows, np.concatenate(when), np.concatenate(which))
+    last = np.zeros(len(flits), np.int64)
+    np.maximum.at(last, number[got.event], got.cycle - number[got.event] * gap)
+    if (last >= gap).any():
+        raise ValueError(f"a burst took {last.max()} cycles, more than the gap of {gap}")
+    return last
+
+
 def pattern(kind: str, width: int, height: int, seed: int = 0) -> Flows:
     """One flit a cycle and sending tile: uniform, hotspot (the middle tile gets four times as
     much), neighbour, transpose, products (three random products a tile), host (a quarter of
@@ -195,7 +262,6 @@ def pattern(kind: str, width: int, height: int, seed: int = 0) -> Flows:
     if kind == "host":
         body *= 0.75
         matrix[:tiles, tiles], matrix[tiles, :tiles] = 0.25 / tiles, 2 / tiles
-        body += np.eye(tiles) * 0
     if kind != "products":
         return Flows.unicast(matrix, width, height)
     rng = np.random.default_rng(seed)
