@@ -92,7 +92,8 @@ def _task(
     identity = {
         **digests, "settings": space.base, "space": space.to_json(),
         "objectives": list(plan.objectives), "seed": plan.seed, "sampler": plan.sampler,
-        "batch": plan.batch, "samples": plan.samples, "version": metadata.version("nervure"),
+        "batch": plan.batch, "sweep": plan.sweep, "samples": plan.samples,
+        "version": metadata.version("nervure"),
     }  # fmt: skip
     return task, identity
 

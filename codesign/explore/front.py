@@ -11,7 +11,16 @@ from codesign.explore.outcome import OBJECTIVES, Outcome
 from codesign.explore.plan import Constraint
 from hdl.params.errors import CheckFailed
 
-__all__ = ["Infeasible", "end_points", "front", "hypervolume", "knee", "losses", "spread"]
+__all__ = [
+    "Infeasible",
+    "best_rows",
+    "end_points",
+    "front",
+    "hypervolume",
+    "knee",
+    "losses",
+    "spread",
+]
 
 
 class Infeasible(CheckFailed):
@@ -67,16 +76,18 @@ def losses(outcomes: Iterable[Outcome], objectives: Sequence[str]) -> np.ndarray
 def front(outcomes: Iterable[Outcome], objectives: Sequence[str]) -> list[Outcome]:
     """The feasible designs that no other dominates, by number; of equal ones the first."""
     able = sorted((o for o in outcomes if o.feasible), key=lambda o: o.number)
-    loss = losses(able, objectives)
-    _, first = np.unique(loss, axis=0, return_index=True)
-    able, loss = [able[i] for i in sorted(first)], loss[np.sort(first)]
+    return [able[i] for i in best_rows(losses(able, objectives))]
+
+
+def best_rows(loss: np.ndarray) -> list[int]:
+    """Rows [designs, objectives] that no other dominates, ascending; of equal ones the first."""
     # In the order of their sums a design can only be dominated by an earlier one.
     order = np.argsort(_scaled(loss).sum(axis=1), kind="stable")
     kept: list[int] = []
-    for i in order:
+    for i in order.tolist():
         if not (loss[kept] <= loss[i]).all(axis=1).any():
             kept.append(i)
-    return [able[i] for i in sorted(kept)]
+    return sorted(kept)
 
 
 def _scaled(loss: np.ndarray) -> np.ndarray:

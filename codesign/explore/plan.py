@@ -70,7 +70,8 @@ class Plan:
     processes, 0: this one. dask : address of a dask scheduler that takes the place of `workers`.
     storage : URL of a database (sqlite:///file and others of SQLAlchemy), None: a journal in the
     output folder; study : its name there. sampler : one of SAMPLERS. batch : trials that are asked
-    for at once, before any of them is told. synth : most designs of the front to place and route,
+    for at once, before any of them is told. sweep : whether a sweep of the cost model proposes
+    hardware for networks of the front. synth : most designs of the front to place and route,
     0: none. verify : most designs to verify of these, None: all end points. samples : of the data
     set that a trial runs, None: all. engines : that layers may have, None: what suits the model.
     vary : values by setting, which replace the usual ones; "engine.NAME" is of one layer, "steps"
@@ -90,6 +91,7 @@ class Plan:
     study: str = "nervure"
     sampler: str = "nsga2"
     batch: int = 32
+    sweep: bool = True
     synth: int = 10
     verify: int | None = None
     samples: int | None = None

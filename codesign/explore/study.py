@@ -1,10 +1,11 @@
 """Which designs are tried, and in which order: Optuna's samplers, asked in batches.
 
 The sampler works on a study in memory that is told trials in the order in which it gave them, batch
-by batch, with a seed that follows from the plan's and the batch's number. So what is asked next is
-a function of the plan and of the outcomes, not of who computed these, or when. To go on after a
-break, the search is simply done again: trials that the store holds already cost nothing. Processes
-that share a store do the same search and share the work.
+by batch, with a seed that follows from the plan's and the batch's number. A part of each batch is
+hardware that a sweep of the cost model proposes (codesign/explore/propose.py). So what is asked
+next is a function of the plan and of the outcomes, not of who computed these, or when. To go on
+after a break, the search is simply done again: trials that the store holds already cost nothing.
+Processes that share a store do the same search and share the work.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 
 from codesign.explore.outcome import OBJECTIVES, Outcome
 from codesign.explore.plan import Constraint, Plan
+from codesign.explore.propose import Proposer
 from codesign.explore.space import Space
 from codesign.explore.store import Store
 from codesign.explore.trial import Point, Task, run_trial
@@ -55,6 +57,8 @@ class Search:
         self.known: dict[str, Outcome] = {}
         self.asked: dict[str, int] = {}
         self.batches = 0
+        self.told: list[Outcome] = []
+        self.proposer = Proposer(task, space, plan.objectives, constraints)
         self.refresh()
         distributions = optuna.distributions
         self.genes: dict[str, Any] = {
@@ -103,6 +107,9 @@ class Search:
         self.study.sampler = self._sampler()
         drawn = random.Random(f"{self.plan.seed} {self.batches} drawn")
         self.batches += 1
+        if self.plan.sweep:
+            for genome in self.proposer.proposals(self.told, 2, max(most // 4, 1)):
+                self.study.enqueue_trial(genome)
         batch: list[tuple[Any, dict[str, Any]]] = []
         while len(batch) < most:
             for attempt in range(8 * REPEATS):
@@ -154,6 +161,7 @@ class Search:
         self._compute([(numbers[i], batch[i][1]) for i in missing])
         for trial, choice in batch:
             self._tell(trial, self.known[named(choice)])
+            self.told.append(self.known[named(choice)])
         return len(batch)
 
     def _compute(self, designs: list[tuple[int, dict[str, Any]]]) -> None:
