@@ -15,13 +15,13 @@ import numpy as np
 from codesign.cost.features import (
     ENGINES,
     Features,
-    bits_for,
     core_features,
     core_numbers,
     fabric_features,
     mesh_numbers,
 )
 from codesign.cost.memories import Memories
+from codesign.cost.timing import fabric_paths, paths
 from hdl.params.host import HostParams
 from hdl.params.noc import MeshParams
 
@@ -90,66 +90,7 @@ class Design:
         return sum(group.count * group.costs[1].dsp for group in self.groups)
 
     @cached_property
-    def timing(self) -> Features:
-        """What the clock depends on: the worst of the cores, and sizes."""
-        found: Features = {
-            "tiles": np.log2(self.fabric["width"] * self.fabric["height"]),
-            "flit": self.fabric["flit_bits"] / 16.0,
-        }
-        for group in self.groups:
-            n, there = group.numbers, np.asarray(group.count) > 0
-            for name, value in _paths(group.engine, n, group.costs[1]).items():
-                value = np.where(there, value, 0.0)
-                found[name] = np.maximum(found.get(name, 0.0), value)
-        found["bram"] = np.log2(1.0 + self.bram)
-        found["dsp"] = np.log2(1.0 + self.dsp)
-        return found
-
-
-def _paths(engine: str, n: Mapping[str, Any], m: Memories) -> Features:
-    """How long one core's paths are, in parts that add up in the logarithm of the period."""
-    found: Features = {
-        f"is {engine}": 1.0,
-        "membrane": n["membrane_bits"] / 16.0,
-        "current": n["current_bits"] / 16.0,
-        "multiplied": np.maximum(n["membrane_multiplied"], n["current_multiplied"]),
-        "terms": np.maximum(
-            (1 - n["membrane_multiplied"]) * n["membrane_terms"],
-            (1 - n["current_multiplied"]) * n["current_terms"],
-        )
-        / 4.0,
-        "update lanes": np.log2(n["update_lanes"]),
-        "words": bits_for(n["state_words"]) / 8.0,
-        "ranges": n["ranges"] / 4.0,
-        "entries": n["entries"] - 1.0,
-        "values": n["values"],
-        "shifted": n["shifted"],
-        "changes": n["changes"],
-        "late": n["resets_delayed"],
-        "lut ram": np.log2(1.0 + m.lutram) / 8.0,
-        "acc": n["acc_bits"] / 16.0,
-    }
-    if engine == "event":
-        found |= {
-            "lanes": np.log2(n["lanes"]),
-            "by lane": n["by_lane"],
-            "by word": n["by_word"],
-            "deep": 1.0 * (n["groups"] > 32),
-            "groups": bits_for(n["groups"]) / 4.0,
-            "exponent": n["exponent_bits"],
-            "payload": 1.0 * (n["payload_bits"] > 0),
-            "dense rows": n["dense"] * n["group_digits"],
-            "synapses": np.log2(1.0 + n["synapse_words"]) / 8.0,
-        }
-    elif engine == "stochastic":
-        found |= {"streams": np.log2(n["streams"]), "stops": n["stoppable"],
-                  "decides": n["decides"], "lfsr": n["lfsr"],
-                  "stream values": 1.0 * (n["value_planes"] > 1)}  # fmt: skip
-    elif engine == "ssm":
-        found |= {"state lanes": np.log2(n["state_lanes"]), "state bits": n["part_bits"] / 16.0,
-                  "complex": 1.0 - n["real"], "drawn": n["drawn"], "mixed": n["mixed"],
-                  "held": n["held"]}  # fmt: skip
-    elif engine == "attention":
-        found |= {"dim": np.log2(n["dim"]), "tokens": np.log2(n["tokens"]),
-                  "causal": n["causal"]}  # fmt: skip
-    return found
+    def paths(self) -> list[tuple[Any, dict[str, Any]]]:
+        """What the clock depends on: (whether there are such cores, their paths)."""
+        found = [(np.asarray(g.count) > 0, paths(g.engine, g.numbers)) for g in self.groups]
+        return [(np.asarray(True), fabric_paths(self.fabric, self.board)), *found]

@@ -1,10 +1,11 @@
 """Fits the cost model to the runs: `python -m codesign.cost.fit` writes model.json.
 
 LUT and FF are sums of structural features (codesign/cost/features.py) with coefficients >= 0, by
-least squares of relative errors with a ridge; the logarithm of the clock period is a ridge
-regression on what the paths depend on (`Design.timing`). The ridges are those with the least error
-of a 10-fold cross-validation. Block RAMs and multipliers are counted. Runs marked "held" are used
-for nothing but the errors that are stored.
+least squares of relative errors; the clock's period is that of the slowest path
+(codesign/cost/timing.py), by least squares of its logarithm. Both are drawn towards what is
+expected from reading the RTL, by a ridge: that with the least error of a 10-fold cross-validation.
+Block RAMs and multipliers are counted. Runs marked "held" are used for nothing but the errors that
+are stored.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,13 @@ from codesign.cost.expected import EXPECTED
 from codesign.cost.model import KINDS, MODEL, WATCHED, Model
 from codesign.cost.record import from_data
 from codesign.cost.runs import RUNS, read_runs
+from codesign.cost.timing import EXPECTED as CLOCK
 
 __all__ = ["cross_validated", "fit", "main", "rows_of", "split"]
 
 Row = tuple[Design, dict[str, float]]
 FOLDS = 10
-RIDGES = {kind: tuple(10.0**e for e in np.arange(-4, 2.5, 0.5)) for kind in KINDS}
+RIDGES = tuple(10.0**e for e in np.arange(-4, 2.5, 0.5))
 
 
 def rows_of(runs: Iterable[dict[str, Any]]) -> list[Row]:
@@ -50,48 +53,70 @@ def split(runs: Sequence[dict[str, Any]]) -> tuple[list[Row], list[Row]]:
     return rows_of(kept), rows_of(held)
 
 
-def _matrix(rows: Sequence[Row], kind: str, names: Sequence[str]) -> np.ndarray:
-    tables = [row[0].timing if kind == "fmax_mhz" else row[0].features for row in rows]
-    return np.array([[float(table.get(name, 0.0)) for name in names] for table in tables])
+def _names(kind: str) -> list[str]:
+    return sorted(CLOCK if kind == "fmax_mhz" else EXPECTED)
 
 
-def _solve(
-    x: np.ndarray, y: np.ndarray, kind: str, ridge: float, names: Sequence[str]
-) -> np.ndarray:
-    """Coefficients; for the clock the last one is the mean."""
+def _tables(rows: Sequence[Row], kind: str, size: np.ndarray) -> list[np.ndarray]:
+    """Of each run a matrix [features] (LUT, FF) or [paths, features] (the clock; `size`: log2 of
+    its LUTs / 1000)."""
+    names = _names(kind)
+    if kind != "fmax_mhz":
+        return [np.array([[float(d.features.get(n, 0.0)) for n in names]]) for d, _ in rows]
+    place = {name: k for k, name in enumerate(names)}
+    found = []
+    for (design, _), one in zip(rows, size, strict=True):
+        lines = []
+        for _, table in design.paths:
+            for path, features in table.items():
+                line = np.zeros(len(names))
+                line[place[f"{path}.size"]] = float(features.get("size", 1.0)) * one
+                for name, value in features.items():
+                    if name != "size":
+                        line[place[f"{path}.{name}"]] = float(value)
+                lines.append(line)
+        found.append(np.array(lines))
+    return found
+
+
+def _solve(tables: list[np.ndarray], y: np.ndarray, kind: str, ridge: float) -> np.ndarray:
+    """Coefficients in the order of `_names`."""
+    from scipy.optimize import least_squares, nnls
+
     if kind == "fmax_mhz":
-        goal = -np.log(y)
-        centre, spread = x.mean(0), np.maximum(x.std(0), 1e-9)
-        z = (x - centre) / spread
-        slope = np.linalg.solve(z.T @ z + ridge * np.eye(z.shape[1]), z.T @ (goal - goal.mean()))
-        slope = np.where(x.std(0) > 1e-9, slope / spread, 0.0)
-        return np.append(slope, goal.mean() - centre @ slope)
-    from scipy.optimize import nnls
+        start, spread = np.array([CLOCK[name] for name in _names(kind)]).T
+        goal, pull = np.log(1000 / y), np.sqrt(ridge) / spread
 
+        def off(ns: np.ndarray) -> np.ndarray:
+            return np.append(np.log([(t @ ns).max() for t in tables]) - goal, pull * (ns - start))
+
+        def slope(ns: np.ndarray) -> np.ndarray:
+            worst = np.array([t[(t @ ns).argmax()] for t in tables]).reshape(-1, len(ns))
+            return np.vstack([worst / np.maximum(worst @ ns, 1e-9)[:, None], np.diag(pull)])
+
+        return least_squares(off, start, slope, bounds=(0, np.inf)).x
     # A shift from what is expected costs as much as the share of a design that it moves.
-    start = np.array([EXPECTED[name][KINDS.index(kind)] for name in names])
-    relative = x / y[:, None]
+    start = np.array([EXPECTED[name][KINDS.index(kind)] for name in _names(kind)])
+    relative = np.vstack(tables) / y[:, None]
     size = np.sqrt((relative**2).mean(0)) + 1e-9
     stacked = np.vstack([relative, np.sqrt(ridge) * np.diag(size)])
     found, _ = nnls(stacked, np.concatenate([np.ones(len(y)), np.sqrt(ridge) * size * start]))
     return found
 
 
-def _predict(x: np.ndarray, coefficients: np.ndarray, kind: str) -> np.ndarray:
-    if kind == "fmax_mhz":
-        return np.exp(-(x @ coefficients[:-1] + coefficients[-1]))
-    return x @ coefficients
+def _predict(tables: list[np.ndarray], coefficients: np.ndarray, kind: str) -> np.ndarray:
+    found = np.array([(table @ coefficients).max() for table in tables])
+    return 1000 / found if kind == "fmax_mhz" else found
 
 
-def cross_validated(
-    x: np.ndarray, y: np.ndarray, kind: str, ridge: float, names: Sequence[str]
-) -> np.ndarray:
+def cross_validated(tables: list[np.ndarray], y: np.ndarray, kind: str, ridge: float) -> np.ndarray:
     """Relative errors of each run, predicted by a fit without its tenth of the runs."""
     errors = np.zeros(len(y))
     for fold in range(min(FOLDS, len(y))):
         out = np.arange(len(y)) % FOLDS == fold
-        found = _solve(x[~out], y[~out], kind, ridge, names)
-        errors[out] = _predict(x[out], found, kind) / y[out] - 1
+        found = _solve([t for t, o in zip(tables, out, strict=True) if not o], y[~out], kind, ridge)
+        some = [t for t, o in zip(tables, out, strict=True) if o]
+        errors[out] = _predict(some, found, kind) / y[out] - 1
     return errors
 
 
@@ -124,22 +149,21 @@ def fit(runs: Sequence[dict[str, Any]]) -> Model:
     """The model of these runs, with its errors."""
     rows, held = split(runs)
     coefficients, validation = {}, {}
+    lut = np.ones(len(rows))
     for kind in KINDS:
-        known = [row for row in rows if row[1].get(kind)]
-        tables = [d.timing if kind == "fmax_mhz" else d.features for d, _ in known]
-        names = sorted({name for table in tables for name in table})
-        if kind != "fmax_mhz":
-            names = sorted(EXPECTED)
-        x, y = _matrix(known, kind, names), np.array([r[kind] for _, r in known], dtype=float)
-        ridge = min(
-            RIDGES[kind], key=lambda r: np.abs(cross_validated(x, y, kind, r, names)).mean()
-        )
-        found = _solve(x, y, kind, ridge, names)
-        names = [*names, "one"] if kind == "fmax_mhz" else names
+        there = np.array([bool(row[1].get(kind)) for row in rows])
+        known = [row for row, here in zip(rows, there, strict=True) if here]
+        y = np.array([r[kind] for _, r in known], dtype=float)
+        tables = _tables(known, kind, np.log2(lut[there] / 1000))
+        ridge = min(RIDGES, key=lambda r: np.abs(cross_validated(tables, y, kind, r)).mean())
+        found = _solve(tables, y, kind, ridge)
+        if kind == "lut":
+            lut = _predict(tables, found, kind)
         coefficients[kind] = {
-            name: float(f"{value:.6g}") for name, value in zip(names, found, strict=True) if value
+            name: float(f"{value:.6g}") for name, value in zip(_names(kind), found, strict=True)
         }
-        validation[kind] = _summary(cross_validated(x, y, kind, ridge, names)) | {"ridge": ridge}
+        errors = cross_validated(tables, y, kind, ridge)
+        validation[kind] = _summary(errors) | {"ridge": float(f"{ridge:.3g}")}
     model = Model(
         coefficients=coefficients,
         ranges=_ranges(rows),
@@ -148,8 +172,7 @@ def fit(runs: Sequence[dict[str, Any]]) -> Model:
         digest=digest_of(runs),
         tools=tuple(sorted({tool for line in runs for tool in line.get("tools", ())})),
     )
-    errors = {"cross_validated": validation, "held_out": _errors(model, held)}
-    return Model(**{**vars(model), "errors": errors})
+    return replace(model, errors={"cross_validated": validation, "held_out": _errors(model, held)})
 
 
 def _ranges(rows: Sequence[Row]) -> dict[str, dict[str, tuple[float, float]]]:

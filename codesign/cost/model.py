@@ -13,6 +13,7 @@ import numpy as np
 
 from codesign.artefact import write_json
 from codesign.cost.design import Design
+from codesign.cost.timing import slowest
 from hdl.params.errors import UserError
 
 __all__ = ["KINDS", "MODEL", "WATCHED", "Model", "default_model"]
@@ -56,16 +57,15 @@ class Model:
 
     def figures(self, design: Design) -> dict[str, Any]:
         """lut, ff, bram, dsp, fmax_mhz of a design; arrays where it has arrays."""
-        features, timing = design.features, design.timing
-        ratio = self.corrections.get(design.engines, {})
+        features = design.features
         found: dict[str, Any] = {"bram": design.bram, "dsp": design.dsp}
         for kind in ("lut", "ff"):
             known = self.coefficients[kind]
-            total = sum(known[name] * value for name, value in features.items() if name in known)
-            found[kind] = total * np.exp(ratio.get(kind, 0.0))
-        known = self.coefficients["fmax_mhz"]
-        log = known["one"] + sum(known.get(name, 0.0) * v for name, v in timing.items())
-        found["fmax_mhz"] = np.exp(ratio.get("fmax_mhz", 0.0) - log)
+            found[kind] = sum(known[name] * v for name, v in features.items() if name in known)
+        size = np.log2(np.maximum(found["lut"], 1.0) / 1000)
+        found["fmax_mhz"] = 1000 / slowest(design.paths, size, self.coefficients["fmax_mhz"])
+        for kind, ratio in self.corrections.get(design.engines, {}).items():
+            found[kind] = found[kind] * np.exp(ratio)
         return found
 
     def warnings(self, design: Design) -> tuple[str, ...]:

@@ -165,14 +165,19 @@ def _examples() -> list[Recipe]:
     digits, vowels = "examples/digits/digits.nir", "examples/vowels/vowels.nir"
     recurrent = "examples/recurrent/recurrent.nir"
     rows: list[tuple[str, Recipe]] = [
-        (digits, {}), (vowels, {}), (recurrent, {}), ("examples/vowels_s4d/model.pt", {}),
-        (digits, {"engine": "stochastic", "stream_length": 8}), (digits, {"lanes": 1}),
-        ("examples/attention/model.pt", {}), (vowels, {"cores": 2, "lanes": 4}),
+        (digits, {}), (vowels, {}), (recurrent, {}), ("examples/attention/model.pt", {}),
+        ("examples/vowels_s4d/model.pt", {}), ("examples/seqdigits/model.pt", {}),
+        (digits, {"engine": "stochastic", "stream_length": 8}),
+        (digits, {"engine": "crossbar", "array_rows": 64, "array_columns": 32}),
+        (digits, {"lanes": 1}), (vowels, {"cores": 2, "lanes": 4}),
         (digits, {"lanes": 16, "weight_bits": 8}), (vowels, {"engine": "ssm", "lanes": 2}),
         (digits, {"weight_bits": "ternary", "lanes": 4}), (digits, {"cores": 4, "lanes": 2}),
         (digits, {"decay": "shift", "lanes": 2}), (recurrent, {"cores": 2, "lanes": 4}),
     ]  # fmt: skip
-    return [{"model": model, "settings": settings, "held": True} for model, settings in rows]
+    return [
+        {"model": model, "settings": settings, "held": True} | ({} if k < 8 else {"placed": False})
+        for k, (model, settings) in enumerate(rows)
+    ]
 
 
 def _random(engine: str, held: bool) -> Iterator[Recipe]:
