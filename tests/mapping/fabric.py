@@ -335,6 +335,15 @@ class Core:
             return 1 if spike else None
         return self.membrane[slot] if f["emit"] == 3 else None
 
+    def wins(self, slot: int) -> bool:
+        """Whether a slot may send, all being updated."""
+        w = self.params.winners
+        if w is None:
+            return True
+        first = slot - slot % w.group
+        rivals = sorted(range(first, first + w.group), key=lambda n: (-self.membrane[n], n))
+        return slot in rivals[: w.count]
+
     def value(self, slot: int, f: dict[str, int]) -> int | None:
         """What a neuron sends that sends values."""
         p, form, changes = self.params, f["emit"] >> 2 & 3, f["emit"] >> 4
@@ -459,9 +468,10 @@ class Fabric:
             for r in p.ranges:
                 if not mask >> r.level & 1:
                     continue
-                for slot in range(r.first * p.update_lanes, r.end * p.update_lanes):
-                    value = core.update(slot, slot in self.real[tile])
-                    if value is None:
+                slots = range(r.first * p.update_lanes, r.end * p.update_lanes)
+                values = {slot: core.update(slot, slot in self.real[tile]) for slot in slots}
+                for slot, value in values.items():
+                    if value is None or not core.wins(slot):
                         continue
                     for k in range(entries):
                         route = core.images[Memory.ROUTE][slot * entries + k]

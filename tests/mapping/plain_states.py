@@ -130,7 +130,7 @@ class PlainGates:
 
     def clear(self) -> None:
         self.u = [[0, 0] for _ in range(self.slots)]
-        self.heard: set[int] = set()
+        self.heard: set[tuple[int, int]] = set()
 
     def take(self, axon: int, value: int) -> None:
         word = self.images[Memory.POINTER][axon]
@@ -141,11 +141,17 @@ class PlainGates:
             if ports >> port & 1:
                 assert (axon, port) not in self.heard
                 self.heard.add((axon, port))
+                if self.gate.stretch > 1 or self.gate.repeats:
+                    assert ports < 3
                 self.u[slot][port] = value + (self.u[slot][port] if self.gate.held else 0)
 
     def sums(self) -> list[int]:
-        shift = self.gate.shift
-        acc = [(left * right + ((1 << shift) >> 1)) >> shift for left, right in self.u]
+        g, shift = self.gate, self.gate.shift
+        pairs = [
+            (self.u[n % g.stretch if g.repeats else n][0], self.u[n // g.stretch][1])
+            for n in range(self.slots)
+        ]
+        acc = [(left * right + ((1 << shift) >> 1)) >> shift for left, right in pairs]
         if not self.gate.held:
             self.u = [[0, 0] for _ in range(self.slots)]
         self.heard = set()
