@@ -11,7 +11,7 @@ __all__ = ["EXPECTED"]
 EXPECTED: dict[str, tuple[float, float]] = {
     "acc.add": (1.1, 0), "acc.amount": (0.2, 1), "acc.deep": (0.5, 1), "acc.forward": (1.2, 1),
     "acc.index": (0.5, 2), "acc.select": (0.5, 0), "acc.shift": (1, 0), "acc.word": (0, 1),
-    "core.one": (60, 30), "core.pipe": (0, 1), "core.ranges": (0.5, 0), "core.read": (0, 1),
+    "core.decays": (0, 0.5), "core.one": (60, 30), "core.pipe": (0, 1), "core.ranges": (0.5, 0), "core.read": (0, 1),
     "core.slot": (2, 2), "core.state": (0.5, 0), "core.word": (6, 4), "emit.bits": (0.5, 1),
     "emit.changes": (4, 3), "emit.clip": (2, 1), "emit.lanes": (3, 1), "emit.pick": (0.7, 0),
     "emit.record": (0.6, 0), "emit.shift": (3, 1), "emit.tables": (1, 2), "emit.value": (2, 3),

@@ -242,6 +242,8 @@ def _core(n: Numbers, m: Memories) -> Features:
     slot = bits_for(n["slots"])
     state = m.registered("state", n["state_words"], n["state_bits"], u)
     record = m.registered("parameters", n["state_words"], n["record_bits"], u)
+    # Decays that are multiplied by may stand in the multiplier's own registers.
+    decays = np.minimum(u * (n["membrane_own"] + n["current_own"]) * (n["decay_bits"] + 1), record)
     m.sync("fired", n["state_words"], u)
     sent = m.registered("sent", n["state_words"], n["sent_bits"], u)
     m.registered("table", n["tables"] * 2.0 ** n["table_bits"], n["emission_bits"])
@@ -259,7 +261,8 @@ def _core(n: Numbers, m: Memories) -> Features:
         "core.pipe": word * (depth + 2) + depth,
         "core.ranges": n["ranges"] * word,
         "core.slot": slot,
-        "core.read": state + record + sent,
+        "core.read": state + record - decays + sent,
+        "core.decays": decays,
         "core.state": u * n["state_bits"],
         "emit.lanes": u,
         "emit.pick": says * (u - 1) * bits,
