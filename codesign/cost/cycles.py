@@ -9,7 +9,7 @@ other. `tests/bench/bench_cycles.py` prints its error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,32 +26,35 @@ __all__ = ["Activity", "Cycles", "activity", "cycles"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Activity:
-    """What a Program did with a stimulus: all that its cycles depend on, whatever the mapping.
+    """What a Program did with a stimulus: all that cycles and energy depend on, but the mapping.
 
     events [samples, steps, inputs], lengths [samples] : the stimulus. sent [samples, steps,
     neurons] : emissions of all populations. stream_bits : by stochastic population, bits of all its
-    streams [samples]. counts : [samples] synaptic operations, neuron updates, cells read.
+    streams [samples]. alive [neurons] : share of the steps after which a membrane was not 0.
     """
 
     events: np.ndarray
     lengths: np.ndarray
     sent: np.ndarray
     stream_bits: dict[str, np.ndarray]
-    synaptic_operations: np.ndarray
-    cell_reads: dict[str, np.ndarray] = field(default_factory=dict)
-    conversions: dict[str, np.ndarray] = field(default_factory=dict)
+    alive: np.ndarray
 
     @classmethod
     def of(cls, events: np.ndarray, lengths: np.ndarray, ran: GoldenResult) -> Activity:
-        """Of a run of the Program with all populations as outputs (codesign/activity.py)."""
+        """Of a run of the Program with all populations as outputs (codesign/activity.py).
+
+        Without recorded states all membranes count as alive.
+        """
+        alive = np.ones(ran.outputs.shape[2])
+        if ran.state is not None:
+            membranes = [np.count_nonzero(s.membrane, axis=(0, 1)) for s in ran.state.values()]
+            alive = np.concatenate(membranes) / max(int(np.sum(lengths)), 1)
         return cls(
             events=events,
             lengths=np.asarray(lengths),
             sent=ran.outputs,
             stream_bits=ran.stream_bits,
-            synaptic_operations=ran.synaptic_operations,
-            cell_reads=ran.cell_reads,
-            conversions=ran.conversions,
+            alive=alive,
         )
 
 
@@ -61,7 +64,7 @@ def activity(program: Any, events: np.ndarray, lengths: np.ndarray | None = None
     lengths = np.full(samples, steps) if lengths is None else np.asarray(lengths)
     wide, _ = observed(program)
     golden = Golden(wide)
-    return Activity.of(events, lengths, golden.run(events, lengths))
+    return Activity.of(events, lengths, golden.run(events, lengths, record_state=True))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

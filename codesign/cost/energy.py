@@ -7,14 +7,17 @@ share of silent neurons the sum has the form
     E(s) = static power * latency + clock + updates
            + (1 - s) (synapses of an event * E_synapse + flits of an event * hops * E_hop)
 
-Bit-streams and the reads of devices don't fall with s but where a whole tile, or a whole read, has
-no event. `tests/bench/bench_energy.py` compares the shape with toggles of the RTL.
+where the logic of an update works only for membranes that are not 0. Bit-streams and the reads of
+devices don't fall with s but where a whole tile, or a whole read, has no event.
+`tests/bench/bench_energy.py` compares the shape with toggles of the RTL.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from hdl.params.crossbar.core import CrossbarParams
 from hdl.params.crossbar.device import SIGMA_BITS
@@ -85,12 +88,14 @@ def operations(mapped: Mapped, done: Activity, took: Cycles) -> dict[str, dict[s
             own[name] = own.get(name, 0.0) + float(value)
 
     names = _populations(mapped)
+    home = np.concatenate([mapped.slots[p.name][0] for p in mapped.program.populations])
     flit = mapped.mesh.flit
     cores = [(t, core) for t, core in enumerate(mapped.mesh.cores) if core is not None]
     for (tile, core), counts in zip(cores, took.of_core, strict=True):
         events, words, updates, scans, tiles, rows, codes = counts.tolist()
         times = updates / core.state_words  # of all its neurons
-        _neurons(add, core, updates, scans)
+        alive = float(done.alive[home == tile].sum()) / core.slots
+        _neurons(add, core, updates, scans, alive)
         d = core.dendrites
         if d is None:
             _synapses(add, core, events, words)
@@ -125,15 +130,31 @@ def operations(mapped: Mapped, done: Activity, took: Cycles) -> dict[str, dict[s
     return parts
 
 
-def _neurons(add: Any, core: CoreParams, updates: float, scans: float) -> None:
-    """Updates of words of neurons, and emissions of neurons that may send."""
+def _neurons(add: Any, core: CoreParams, updates: float, scans: float, alive: float) -> None:
+    """Updates of words of neurons, and emissions of neurons that may send.
+
+    A shared decay is an addition for each digit that is not 0 (in canonical signed digits), the
+    rest of an update about six words of logic: hdl/neuron/update.py.
+    """
     each = updates * core.update_lanes
-    decays = {"membrane_decay": core.membrane_bits, "current_decay": core.current_bits}
-    own = sum(bits * core.decay_bits for name, bits in decays.items() if name not in core.shared)
-    add("neurons", memory=each * (2 * core.state_bits + core.record_bits + 2 * core.acc_bits))
-    add("neurons", logic=each * 4 * core.state_bits, multiply=each * own)
-    add("neurons", memory=updates * 2 * core.update_lanes + scans * core.state_bits)
+    stored = 2 * core.state_bits + core.record_bits + 2 * core.acc_bits + 2
+    add("neurons", memory=each * stored + scans * core.state_bits)
     add("neurons", logic=scans * (core.emission_bits + core.state_bits))
+    for name, bits in (
+        ("membrane_decay", core.membrane_bits),
+        ("current_decay", core.current_bits),
+    ):
+        add("neurons", logic=each * alive * 6 * bits)
+        if name not in core.shared:
+            add("neurons", multiply=each * alive * bits * core.decay_bits)
+            continue
+        value = core.shared[name]
+        decays = value if isinstance(value, tuple) else (value,)
+        digits = max((3 * d ^ d).bit_count() for d in decays)
+        add(
+            "neurons",
+            logic=each * alive * max(digits - 1, 0) * (bits + core.decay_bits) * (bits > 0),
+        )
 
 
 def _synapses(add: Any, core: CoreParams, events: float, words: float) -> None:

@@ -182,7 +182,7 @@ def _answers(task: Task, settings: Settings, point: Point, key: str) -> Answers:
     size = max(1, stimulus.steps * max(wide.output_size, 1))
     few = max(1, min(TIMED_SAMPLES, TIMED_VALUES // size, stimulus.samples))
     events, lengths = events[:few], stimulus.lengths[:few]
-    ran = Golden(wide).run(events, lengths, threads=1)
+    ran = Golden(wide).run(events, lengths, threads=1, record_state=True)
     return Answers(made, values, Activity.of(events, lengths, ran), point.members or 1)
 
 
