@@ -21,7 +21,7 @@ from codesign.explore.cost import costs
 from codesign.explore.front import end_points, front, spread
 from codesign.explore.outcome import Outcome
 from codesign.explore.study import Search
-from codesign.explore.trial import Task
+from codesign.explore.trial import TIMED_SAMPLES, Task
 from codesign.explore.workers import Lost, Workers
 from codesign.settings import Settings
 from hdl.params.errors import CheckFailed, UserError
@@ -32,8 +32,6 @@ __all__ = ["MEASURED", "Build", "Refinement", "build", "check", "refined"]
 ROUND = 4
 #: What placing and routing measures; latency and energy follow.
 MEASURED = ("lut", "ff", "bram", "dsp", "fmax_mhz")
-#: Samples of the data set that the RTL answers.
-CHECKED_SAMPLES = 128
 #: Seconds that a synthesis and a verification are taken to need before one was seen.
 GUESS = 60.0
 
@@ -101,7 +99,7 @@ def check(order: Build) -> dict[str, Any]:
         verified = verify(artefact)
         if not verified.passed:
             raise CheckFailed(f"verify: {verified.status}; see {order.folder}/report.html")
-        samples = min(order.task.samples or CHECKED_SAMPLES, CHECKED_SAMPLES)
+        samples = min(order.task.samples or TIMED_SAMPLES, TIMED_SAMPLES)
         run = evaluate(
             artefact, order.task.dataset, samples=samples, steps=order.steps, float=False
         )
@@ -167,7 +165,7 @@ def refined(
 
 
 class Refinement:
-    """The rounds. `told` is called after each; `end` is when all must be over (time.monotonic)."""
+    """The rounds. told : called after each design. end : when all must be over (monotonic)."""
 
     def __init__(
         self, search: Search, out: Path, workers: Workers, end: float | None,
@@ -195,7 +193,6 @@ class Refinement:
             if not designs:
                 return
             self._round(work, designs)
-            self.told()
 
     def _next(self) -> tuple[Callable[[Build], dict[str, Any]], list[Outcome]] | None:
         """What to do with which designs; None if nothing is left to do."""
@@ -232,9 +229,8 @@ class Refinement:
         return max(int(left / one), 0) * self.workers.size
 
     def _round(self, work: Callable[[Build], dict[str, Any]], designs: Sequence[Outcome]) -> None:
-        doing = "verifying" if work is check else "placing and routing"
-        numbers = ", ".join(str(o.number) for o in designs)
-        self.say(f"{doing} design{'s' if len(designs) > 1 else ''} {numbers}")
+        left = [o.number for o in designs]
+        self._say(work, left)
         folder = (self.out / "designs").absolute()
         orders = [
             Build(self.search.task, o.settings, o.steps, str(folder / str(o.number)))
@@ -247,3 +243,13 @@ class Refinement:
             known = {**self.steps.get(number, {}), "check": result} if work is check else result
             self.steps[number] = known
             self.search.store.add_step(number, known)
+            left.remove(number)
+            self.told()
+            self._say(work, left)
+
+    def _say(self, work: Callable[[Build], dict[str, Any]], left: Sequence[int]) -> None:
+        """What is still to do in this round."""
+        if left:
+            doing = "verifying" if work is check else "placing and routing"
+            numbers = ", ".join(map(str, left))
+            self.say(f"{doing} design{'s' if len(left) > 1 else ''} {numbers}")

@@ -182,7 +182,7 @@ class Store:
                     values=[outcome.values[n] for n in self.objectives] if good else None,
                     params=params,
                     distributions={name: self.known[name] for name in params},
-                    user_attrs={_OUTCOME: json.dumps(outcome.to_json(), sort_keys=True)},
+                    user_attrs={_OUTCOME: json.dumps(outcome.to_json())},
                     constraints=dict(outcome.broken) if good else None,
                 )
             )

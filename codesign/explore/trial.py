@@ -39,8 +39,9 @@ __all__ = ["Answers", "Point", "Task", "code_version", "file_digest", "mapped_de
 CODE = ("hdl/params", "mapping", "sim/golden", "sim/device", "codesign/cost", "codesign/crossbar",
         "codesign/explore/trial.py", "codesign/explore/cost.py", "codesign/uncertainty.py",
         "codesign/activity.py", "codesign/compile.py", "codesign/simulate.py")  # fmt: skip
-#: Values of all neurons that are kept of a run, to count cycles by, and samples of it.
-TIMED_VALUES, TIMED_SAMPLES = 1 << 22, 32
+#: Values of all neurons that are kept of a run, to count cycles by, and samples of it: those that
+#: a verification runs on the RTL too.
+TIMED_VALUES, TIMED_SAMPLES = 1 << 22, 64
 
 
 def file_digest(path: Path | str) -> str:
