@@ -4,12 +4,11 @@ mt-KaHyPar, on graph families and on the examples, in one run.
     python tests/bench/bench_scale.py [--family sheet ...] [--full] [--seed 0] [--out rows.json]
 
 Each method has a process of its own, so peak memory is its own; the graph comes mapped from a file.
-`seconds` are those of the partition, `cpu s` of the processors meanwhile (of ours: of the whole
-way), `all` those of partition, traffic, placement and routes; km1
-is the mean number of other cores that an event must reach, `links` the links of an event's tree,
-`traffic` events times links of a step. Baselines are placed and routed as ours is, layer order
-stays on a raster. `--full`: the sheet of 1e6 neurons and 1e8 synapses too, ours alone, and placement on 4,096
-cores, whose partition by METIS takes a minute.
+`seconds` are those of the partition, `cpu` of the processors meanwhile (of ours: of the whole way),
+`all` those of partition, traffic, placement and routes; km1 is the mean number of other cores that
+an event must reach, `links` the links of an event's tree, `traffic` events times links of a step.
+Baselines are placed and routed as ours is, layer order stays on a raster. `--full`: the sheet of
+1e6 neurons and 1e8 synapses too, ours alone, and placement on 4,096 cores.
 At the end the targets T1 to T5, met or not; T5 on capacities about what the mean core needs.
 """
 
