@@ -156,6 +156,8 @@ class _Probe:
 
     def layers(self, engine: str) -> tuple[str, ...]:
         """Those that an engine other than "event" would change."""
+        if engine == "crossbar":
+            return tuple(p.name for p in self.program.populations if self._on_devices(p.name))
         try:
             program = self.made(engine=engine)
             plain = {p.name: p.dendrites for p in self.made(engine="event").populations}
@@ -165,6 +167,21 @@ class _Probe:
             p.name for p in program.populations
             if p.name in plain and type(p.dendrites) is not type(plain[p.name])
         )  # fmt: skip
+
+    def _on_devices(self, name: str) -> bool:
+        """Whether a layer can be a crossbar."""
+        from codesign.crossbar.devices import crossbar_of
+        from mapping.crossbar import crossbar_population
+
+        p = self.program.population(name)
+        into = any(q.target == name for q in self.program.projections)
+        if p.kind == "Delay" or p.dendrites is not None or not into:
+            return False
+        try:
+            crossbar_population(self.program, name, crossbar_of(self.settings.crossbar))
+        except UserError:
+            return False
+        return True
 
 
 def _allowed(graph: Graph, plan: Plan) -> tuple[str, ...]:
@@ -183,6 +200,7 @@ def _usual(
 ) -> Iterator[tuple[str, tuple[Any, ...], bool]]:
     """(name, values, ordered) of what is searched where the plan says nothing."""
     from hdl.params.sc.dense import Streams
+    from mapping.kinds import kinds_of
 
     program, settings = probe.program, probe.settings
     largest = max((p.size for p in program.populations), default=1)
@@ -205,6 +223,11 @@ def _usual(
             yield "stream_length", _powers(min(1 << max(bits), 256), 8), True
             yield "stream_lanes", _powers(128, 8), True
     if "crossbar" in allowed:
+        from sim.device.table import load_devices
+
+        usual = settings.crossbar.device
+        known = load_devices(settings.crossbar.device_table)
+        yield "device", (usual, *(n for n in known if n not in (usual, "ideal"))), False
         yield "adc_bits", (4, 5, 6, 7, 8, 10), True
         yield "array_rows", (32, 64, 128), True
         yield "array_columns", (32, 64, 128), True
@@ -216,7 +239,9 @@ def _usual(
     if states:
         yield "state_lanes", _powers(8), True
     neurons = sum(p.size for p in program.populations)
-    cores = tuple(n for n in (1, 2, 3, 4, 6, 8, 9, 12, 16) if n <= max(neurons // 4, 1))
+    least = len(kinds_of(program))
+    more = (n for n in (1, 2, 3, 4, 6, 8, 9, 12, 16) if least < n <= neurons // 4)
+    cores = (least, *more)
     yield "cores", cores, True
     if cores[-1] > 2:
         yield "width", (None, 1, 2), False
