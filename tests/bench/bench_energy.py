@@ -38,7 +38,7 @@ def thinned(events: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
 
 
 def fit(counted: np.ndarray, toggled: np.ndarray) -> tuple[np.ndarray, str]:
-    """Toggles of each count, of the even points [points, counts]; how they foretell the odd ones."""
+    """Toggles of each count, by the even points [points, counts]; how it foretells the odd ones."""
     a = np.linalg.lstsq(counted[::2], toggled[::2], rcond=None)[0]
     error = counted @ a / toggled - 1
     r2 = 1 - ((toggled - counted @ a) ** 2).sum() / ((toggled - toggled.mean()) ** 2).sum()
@@ -59,23 +59,22 @@ def run(mapped: Mapped, events: np.ndarray, folder: Path) -> None:
         spent = energy(mapped, done, took, ff=area.ff, mhz=area.fmax_mhz)
         wave = folder / "wave.vcd"
         found = rtl.run(given, waveform=wave)
-        count = toggles(wave) / len(events)
-        bits = operations(mapped, done, took)
-        neurons = sum(bits["neurons"].get(n, 0.0) * FIGURES[n].pj for n in ("logic", "multiply"))
-        events = 1e6 * (spent.parts["synapses"] + spent.parts["network"])
-        rows.append((spent.dynamic_uj, count, events, neurons, found.cycles.mean()))
+        toggled = toggles(wave) / len(events)
+        bits = operations(mapped, done, took)["neurons"]
+        neurons = sum(bits.get(name, 0.0) * FIGURES[name].pj for name in ("logic", "multiply"))
+        arriving = 1e6 * (spent.parts["synapses"] + spent.parts["network"])
+        rows.append((spent.dynamic_uj, toggled, arriving, neurons, found.cycles.mean()))
         parts = ", ".join(f"{name} {1e3 * uj:.3g}" for name, uj in spent.parts.items())
         print(
             f"{100 * share:6.0f}% {took.per_sample:8.0f} {spent.uj:8.3f} {spent.dynamic_uj:14.5f} "
-            f"{count:10.0f}  {parts}",
+            f"{toggled:10.0f}  {parts}",
             flush=True,
         )
-    made = np.array(rows)
-    (a, b, c), how = fit(made[:, 2:], made[:, 1])
+    table = np.array(rows)
+    (a, b, c), how = fit(table[:, 2:], table[:, 1])
     print(f"toggles = {a:.2f} a pJ of events + {b:.2f} a pJ of neurons + {c:.1f} a cycle: {how}")
-    spent = made[:, 0]
-    line = np.polyfit(np.array(SPARSITIES), spent, 1)
-    off = np.abs(np.polyval(line, SPARSITIES) - spent).max() / spent[0]
+    line = np.polyfit(np.array(SPARSITIES), table[:, 0], 1)
+    off = np.abs(np.polyval(line, SPARSITIES) - table[:, 0]).max() / table[0, 0]
     print(f"operations against silent share: a straight line within {100 * off:.1f} % of the first")
 
 
