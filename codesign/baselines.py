@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from mapping.connectivity import Connectivity
+from mapping.metis import part_graph
 from mapping.partition import loads
 
 __all__ = ["BASELINES", "MOST_NETWORKX", "TITLES", "missing"]
@@ -58,17 +59,8 @@ def _undirected(graph: Connectivity) -> csr_array:
 
 
 def _metis(graph: Connectivity, cores: int, seed: int) -> np.ndarray:
-    import pymetis
-
     both = _undirected(graph)
-    _, part = pymetis.part_graph(
-        cores,
-        pymetis.CSRAdjacency(both.indptr.astype(np.int32), both.indices.astype(np.int32)),
-        vweights=_loads(graph),
-        eweights=both.data,
-        options=pymetis.Options(seed=seed),
-    )
-    return np.asarray(part)[graph.inputs :]
+    return part_graph(both, _loads(graph), cores, seed=seed, ufactor=30)[graph.inputs :]
 
 
 def _networkx(graph: Connectivity, cores: int, seed: int) -> np.ndarray:
