@@ -4,13 +4,14 @@
 port (codesign/cost/ticks.py). What it leaves out: flits that meet may swap (a few percent where
 cores without queues hold up the network), a bit-stream that terminates early takes its sample's
 mean length, and the first clear after power-up, in which crossbars age their devices, counts as any
-other. `tests/bench/bench_cycles.py` prints its error.
+other. `expected_cycles` does the same for mean rates alone, as if all steps were alike: bursts,
+which the slowest core waits for, are left out too. `tests/bench/bench_cycles.py` prints the errors
+of both.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,10 +19,12 @@ from codesign.activity import observed
 from codesign.cost.sums import ARRAY, STREAMS
 from codesign.cost.ticks import CAUSES, COUNTS, OF_CORE, run_ticks
 from codesign.cost.wiring import Wiring, wire
+from hdl.params.sc.dense import Streams
 from mapping.mapped import Mapped
+from mapping.program import Program
 from sim.golden.network import Golden, GoldenResult
 
-__all__ = ["Activity", "Cycles", "activity", "cycles"]
+__all__ = ["Activity", "Cycles", "activity", "cycles", "expected_cycles", "steady"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,7 +61,7 @@ class Activity:
         )
 
 
-def activity(program: Any, events: np.ndarray, lengths: np.ndarray | None = None) -> Activity:
+def activity(program: Program, events: np.ndarray, lengths: np.ndarray | None = None) -> Activity:
     """Runs the golden model."""
     samples, steps = events.shape[:2]
     lengths = np.full(samples, steps) if lengths is None else np.asarray(lengths)
@@ -146,3 +149,36 @@ def cycles(mapped: Mapped, done: Activity) -> Cycles:
         counts=means,
         of_core=of_core.mean(axis=0),
     )
+
+
+#: Steps that stand for all, of mean rates; phases of sources, spread by the golden ratio.
+STEADY_STEPS, PHASE = 16, 0.6180339887498949
+
+
+def steady(program: Program, counted: np.ndarray, steps: int = STEADY_STEPS) -> Activity:
+    """One sample in which each source sends at its mean rate, as evenly as can be.
+
+    counted : [inputs + neurons] events per step (codesign/activity.py: measured). All values are 1;
+    no bit-stream terminates early.
+    """
+    rates = np.clip(np.asarray(counted, np.float64), 0, 1)
+    phase = np.arange(len(rates)) * PHASE % 1
+    sent = np.diff(np.floor(np.arange(steps + 1)[:, None] * rates + phase), axis=0)
+    inputs = program.input_size
+    values = sent.astype(np.int64)[None]
+    return Activity(
+        events=values[..., :inputs],
+        lengths=np.array([steps]),
+        sent=np.ascontiguousarray(values[..., inputs:]),
+        stream_bits={
+            p.name: np.array([steps * p.size << p.dendrites.log2_length])
+            for p in program.populations
+            if isinstance(p.dendrites, Streams)
+        },
+        alive=np.ones(len(rates) - inputs),
+    )
+
+
+def expected_cycles(mapped: Mapped, counted: np.ndarray, steps: int = STEADY_STEPS) -> Cycles:
+    """Cycles of one sample of so many steps, from mean rates (`steady`) and nothing else."""
+    return cycles(mapped, steady(mapped.program, counted, steps))

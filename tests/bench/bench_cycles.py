@@ -1,7 +1,8 @@
 """Cycles by the model (codesign/cost/cycles.py) beside those that the RTL counts, over designs that
 the model was not made from: the shipped examples by engines, cores, lanes, queues.
 
-Nothing of the model is fitted. Each design is built with Verilator, which takes most of the time.
+Nothing of the model is fitted. "worst": of any sample. "rates": of `expected_cycles`, from mean
+rates alone. Each design is built with Verilator, which takes most of the time.
 
 Example: python tests/bench/bench_cycles.py --only vowels --cores 1,2,4,6
 """
@@ -19,8 +20,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from codesign.activity import measured
 from codesign.compile import emit_rtl, quantise_model
-from codesign.cost.cycles import activity, cycles
+from codesign.cost.cycles import activity, cycles, expected_cycles
 from codesign.settings import load_settings
 from hdl.params.crossbar.core import CrossbarParams
 from hdl.params.errors import UserError
@@ -59,7 +61,10 @@ def designs(only: str, cores: list[int]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def measure(name: str, given: dict[str, Any], samples: int, steps: int, folder: Path) -> Any:
-    """(model, RTL) cycles of the samples; a crossbar's first sample, which ages it, is left out."""
+    """(model, RTL) cycles of the samples, and (expected, RTL) cycles of a step.
+
+    A crossbar's first sample, which ages it, is left out.
+    """
     model = next(p for p in (EXAMPLES / name).iterdir() if p.name in (f"{name}.nir", "model.pt"))
     settings = load_settings(EXAMPLES / name / "nervure.toml", given)
     made = quantise_model(model, settings)
@@ -77,7 +82,9 @@ def measure(name: str, given: dict[str, Any], samples: int, steps: int, folder: 
     kept = np.ones(len(lengths), bool)
     if any(core and isinstance(core.dendrites, CrossbarParams) for core in mapped.mesh.cores):
         kept[np.lexsort((np.arange(len(lengths)), lengths))[0]] = False
-    return guess[kept], found.cycles[kept]
+    steady = expected_cycles(mapped, measured(made.program, events, lengths), int(lengths.max()))
+    a_step = found.cycles[kept].sum() / lengths[kept].sum()
+    return guess[kept], found.cycles[kept], steady.per_step / a_step - 1
 
 
 def main() -> None:
@@ -88,29 +95,33 @@ def main() -> None:
     parser.add_argument("--cores", default="1,2,4,6")
     arguments = parser.parse_args()
     cores = [int(c) for c in arguments.cores.split(",")]
-    print(f"{'design':62} {'model':>9} {'RTL':>9} {'error':>7} {'worst':>7}")
-    errors = []
+    print(f"{'design':62} {'model':>9} {'RTL':>9} {'error':>7} {'worst':>7} {'rates':>7}")
+    errors, by_rates = [], []
     for name, given in designs(arguments.only, cores):
         label = f"{name} " + " ".join(f"{k}={v}" for k, v in given.items())
         with tempfile.TemporaryDirectory() as folder:
             try:
-                guess, rtl = measure(name, given, arguments.samples, arguments.steps, Path(folder))
+                guess, rtl, steady = measure(
+                    name, given, arguments.samples, arguments.steps, Path(folder)
+                )
             except UserError as why:
                 print(f"{label:62} {str(why)[:60]}", flush=True)
                 continue
         ratio = guess / rtl - 1
         error = guess.mean() / rtl.mean() - 1
         errors.append(error)
+        by_rates.append(steady)
         print(
             f"{label:62} {guess.mean():9.0f} {rtl.mean():9.0f} {100 * error:6.2f}% "
-            f"{100 * ratio[np.abs(ratio).argmax()]:6.2f}%",
+            f"{100 * ratio[np.abs(ratio).argmax()]:6.2f}% {100 * steady:6.1f}%",
             flush=True,
         )
-    size = np.abs(errors)
-    print(
-        f"{len(size)} designs: median error {100 * np.median(size):.2f} %, mean "
-        f"{100 * size.mean():.2f} %, worst {100 * size.max():.2f} %"
-    )
+    for what, made in (("of what was sent", errors), ("of mean rates", by_rates)):
+        size = 100 * np.abs(made)
+        print(
+            f"{len(size)} designs, cycles {what}: median error {np.median(size):.2f} %, "
+            f"mean {size.mean():.2f} %, worst {size.max():.2f} %"
+        )
 
 
 if __name__ == "__main__":

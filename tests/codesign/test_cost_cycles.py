@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from codesign.cost.cycles import Activity, activity, cycles
+from codesign.activity import measured
+from codesign.cost.cycles import Activity, activity, cycles, expected_cycles, steady
 from codesign.cost.ticks import CAUSES
 from codesign.cost.wiring import wire
 from hdl.params.crossbar.dendrites import Crossbar
@@ -181,3 +182,27 @@ def test_activity_of_a_run_without_states():
     events = random_events(1, program, 2, 3)
     ran = Golden(program).run(events)
     assert (Activity.of(events, np.array([3, 3]), ran).alive == 1).all()
+
+
+def test_steady_sources_send_at_their_rates():
+    program = PROGRAMS["lif"]()
+    rng = np.random.default_rng(1)
+    size = program.input_size + sum(p.size for p in program.populations)
+    rates = rng.random(size)
+    done = steady(program, rates, 400)
+    sent = np.concatenate([done.events[0], done.sent[0]], axis=1)
+    assert set(np.unique(sent)) == {0, 1}
+    np.testing.assert_allclose(sent.mean(axis=0), rates, atol=1 / 400 + 1e-9)
+    # They send together no more than if each drew by itself.
+    assert sent.sum(axis=1).std() <= 1.05 * np.sqrt((rates * (1 - rates)).sum())
+
+
+@pytest.mark.parametrize("target", [{"cores": 1, "lanes": 2}, {"cores": 4, "lanes": 4}], ids=str)
+def test_mean_rates_tell_most_of_the_cycles(target):
+    program = random_program(21, (40, 60, 30, 10))
+    events = random_events(2, program, 6, 16)
+    mapped = map_program(program, Target(**target))
+    exact = cycles(mapped, activity(program, events)).per_step
+    found = expected_cycles(mapped, measured(program, events, None), 16).per_step
+    assert found == pytest.approx(exact, rel=0.1)
+    assert expected_cycles(mapped, np.zeros(140), 16).per_step < 0.8 * exact
