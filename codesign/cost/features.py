@@ -102,6 +102,9 @@ def core_numbers(p: CoreParams, flit: FlitParams, entries: int, fifo: int = 0) -
         found[f"{name}_ranged"] = value is not None and len(distinct) > 1
         found[f"{name}_some"] = distinct != {0}
     found["shifted"] = found["shift_own"] or found["shift_ranged"]
+    shift = p.shared.get("shift", (15,))
+    most = max(shift) if isinstance(shift, tuple) else 0
+    found["shift_most"] = (1 << most.bit_length()) - 1 if found["shifted"] else 0
     for name, of in (("reset", Reset), ("emit", Emit)):
         value = p.shared.get(name)
         if value is None:
@@ -223,7 +226,9 @@ def _update(n: Numbers, m: Memories) -> Features:
         "update.current": u * current,
         "update.terms": u * terms,
         "update.acc": u * acc,
-        "update.shift": u * n["shifted"] * (acc + 15),
+        "update.shift": u * (acc + n["shift_most"]) * bits_for(n["shift_most"] + 1),
+        "update.drive": u * n["shift_most"],
+        "update.rest": u * bits * cuba,
         "update.product": u * product,
         "update.late": u * n["resets_delayed"] * bits,
         "update.less": u * n["resets_subtract"] * bits,

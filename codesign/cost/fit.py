@@ -32,7 +32,7 @@ __all__ = ["cross_validated", "fit", "main", "rows_of", "split"]
 
 Row = tuple[Design, dict[str, float]]
 FOLDS = 10
-RIDGES = tuple(10.0**e for e in np.arange(-2, 2.0, 0.5))
+RIDGES = tuple(10.0**e for e in np.arange(-5, 0.5, 0.5))
 
 
 def rows_of(runs: Iterable[dict[str, Any]]) -> list[Row]:
@@ -95,13 +95,15 @@ def _solve(tables: list[np.ndarray], y: np.ndarray, kind: str, ridge: float) -> 
             return np.vstack([worst / np.maximum(worst @ ns, 1e-9)[:, None], np.diag(pull)])
 
         return least_squares(off, start, slope, bounds=(0, np.inf)).x
-    # A shift from what is expected costs as much as the share of a design that it moves.
+    # A change of a coefficient by its own size costs the same, whatever it is of.
     start = np.array([EXPECTED[name][KINDS.index(kind)] for name in _names(kind)])
-    relative = np.vstack(tables) / y[:, None]
-    size = np.sqrt((relative**2).mean(0)) + 1e-9
-    stacked = np.vstack([relative, np.sqrt(ridge) * np.diag(size)])
-    found, _ = nnls(stacked, np.concatenate([np.ones(len(y)), np.sqrt(ridge) * size * start]))
-    return found
+    used = start > 0
+    relative = np.vstack(tables)[:, used] * start[used] / y[:, None]
+    stacked = np.vstack([relative, np.sqrt(ridge) * np.eye(used.sum())])
+    found, _ = nnls(stacked, np.concatenate([np.ones(len(y)), np.full(used.sum(), np.sqrt(ridge))]))
+    coefficients = np.zeros(len(start))
+    coefficients[used] = found * start[used]
+    return coefficients
 
 
 def _predict(tables: list[np.ndarray], coefficients: np.ndarray, kind: str) -> np.ndarray:
@@ -160,7 +162,9 @@ def fit(runs: Sequence[dict[str, Any]]) -> Model:
         if kind == "lut":
             lut = _predict(tables, found, kind)
         coefficients[kind] = {
-            name: float(f"{value:.6g}") for name, value in zip(_names(kind), found, strict=True)
+            name: float(f"{value:.6g}")
+            for name, value in zip(_names(kind), found, strict=True)
+            if value > 1e-6 or kind == "fmax_mhz"
         }
         errors = cross_validated(tables, y, kind, ridge)
         validation[kind] = _summary(errors) | {"ridge": float(f"{ridge:.3g}")}

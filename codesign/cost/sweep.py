@@ -212,6 +212,7 @@ def _event(base: Base, own: Numbers, point: Mapping[str, Any], cores: Any) -> tu
     for name in ("bias", "threshold", "reset_value", "shift", "value_shift"):
         n[f"{name}_ranged"] = np.where(one, 0.0, own[f"{name}_ranged"])
     n["shifted"] = np.maximum(own["shift_own"], n["shift_ranged"])
+    n["shift_most"] = own["shift_most"] * n["shifted"]
     n |= {
         "entry_bits": weights + n["by_lane"] * n["index_bits"],
         "header_bits": own["exponent_bits"] + n["by_word"] * n["index_bits"],

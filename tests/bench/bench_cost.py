@@ -11,8 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 from rich.console import Console
@@ -24,6 +23,7 @@ from codesign.cost.model import default_model
 from codesign.cost.runs import read_runs
 from codesign.cost.sweep import Base, sweep
 
+ROOT = Path(__file__).parents[2]
 FIGURES = {"lut": "LUT", "ff": "FF", "bram": "BRAM", "dsp": "DSP", "fmax_mhz": "MHz"}
 
 
@@ -75,9 +75,10 @@ def points(console: Console, count: int, seed: int) -> None:
     start, wall = time.process_time(), time.perf_counter()
     found = sweep(base, chosen)
     spent, wall = time.process_time() - start, time.perf_counter() - wall
+    least, most = found["lut"].min(), found["lut"].max()
     console.print(
         f"{count} points, seed {seed}: {count / spent:,.0f} a second of processor time "
-        f"({count / wall:,.0f} by the clock); LUT {found['lut'].min():.0f}..{found['lut'].max():.0f}"
+        f"({count / wall:,.0f} by the clock), {least:.0f} to {most:.0f} LUT"
     )
 
 
