@@ -27,10 +27,10 @@ def mixture(seed=1, spikes=False, **settings):
 
 
 def test_fabric_computes_goldens_bits(tmp_path):
-    """Of fewer cores than experts, two of five weighted by sigmoids: outputs and states of
+    """Of fewer cores than experts, two of four weighted by sigmoids: outputs and states of
     sequences of several lengths; memories loaded over random contents."""
-    program, inputs = mixture(k=2, gate=1, experts=5, ends=False)
-    target = {"cores": 5, "lanes": 4, "update_lanes": 2}
+    program, inputs = mixture(k=2, gate=1, experts=4, hidden=3, ends=False)
+    target = {"cores": 4, "lanes": 2}
     built = build(program, tmp_path, contents=lambda m: garbage(m, 3), **target)
     for stalls in (None, STALLS):
         built.check(inputs, lengths=np.array([12, 1, 7, 12]), stalls=stalls, load=True)

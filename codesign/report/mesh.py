@@ -96,6 +96,8 @@ def _dendrites(core: dict[str, Any]) -> str:
         )
     if core.get("dendrites") == "gate":
         return "products of two inputs each"
+    if core.get("dendrites") == "winners":
+        return f"{core['winners']} of each {core['group']} send"
     if core.get("dendrites") == "states":
         kind = "complex" if core["complex"] else "real"
         lanes = f"{core['state_lanes']} a cycle" if core["state_lanes"] > 1 else "one a cycle"

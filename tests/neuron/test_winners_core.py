@@ -44,7 +44,7 @@ CASES = {
     "all of five": Case(5, 5, groups=2, emit=Emit.VALUE),
     "four of five": Case(5, 4, lanes=8),
     "three of eight, leaky": Case(8, 3, groups=4, decay=3000, emit=Emit.VALUE),
-    "one of two, many": Case(2, 1, groups=40, top=2),
+    "one of two, many": Case(2, 1, groups=12, top=2),
 }
 ACC, MEMBRANE = 14, 9
 LOW, HIGH = -(1 << MEMBRANE - 1), (1 << MEMBRANE - 1) - 1
