@@ -13,9 +13,8 @@ class Queue(wiring.Component):
     """First in, first out: `depth` words in a memory, one more in the output register.
 
     Latency 1 cycle while the memory is empty, throughput 1 word a cycle; `i.ready` and the output
-    come from registers. Up to `SHALLOW` words stand in distributed memory; a deeper queue is block
-    memory, whose read register is a place of its own (then a word that comes behind others takes
-    3 cycles).
+    come from registers. Up to `SHALLOW` words stand in distributed memory; a deeper queue reads its
+    memory through a register, as block memory wants it, and this register is a place more.
 
     Parameters
     ----------
