@@ -7,8 +7,6 @@ swaps. A second stage may spend some of what was gained on a lighter heaviest li
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from scipy.sparse import csr_array, sparray
 
@@ -22,8 +20,8 @@ PARTNERS, STRONG = 32, 12
 #: Swaps per tile that are tried: annealing, balancing.
 MOVES, BALANCING = 2500, 200
 
-#: Meshes of at most so many tiles anneal every start.
-SMALL = 64
+#: Meshes of at most so many tiles anneal every start so often.
+SMALL, RUNS = 64, 8
 
 
 def mesh_size(cores: int, width: int | None = None, height: int | None = None) -> tuple[int, int]:
@@ -65,13 +63,19 @@ def mean_hops(traffic: np.ndarray | sparray, tile: np.ndarray, width: int) -> fl
 
 
 def place(
-    traffic: np.ndarray | sparray, width: int, height: int, seed: int = 0, slack: float = 0.0
+    traffic: np.ndarray | sparray,
+    width: int,
+    height: int,
+    seed: int = 0,
+    slack: float = 0.0,
+    moves: int = MOVES,
 ) -> np.ndarray:
     """Tile of each core.
 
     traffic : [cores + 1, cores + 1] events per step from row to column, the host last.
     slack : share of the hops that may be given up for a lighter heaviest link, each event counted
-        as a flit of its own. Raises ValueError for negative traffic or too few tiles.
+        as a flit of its own. moves : swaps per tile that annealing tries.
+    Raises ValueError for negative traffic or too few tiles.
     """
     directed = csr_array(traffic, dtype=np.float64)
     cores, tiles = directed.shape[0] - 1, width * height
@@ -86,12 +90,14 @@ def place(
     rng = np.random.default_rng(seed)
     near = _strongest(flow, PARTNERS)
     starts = [np.arange(tiles), hilbert(width, height)]
-    strong = _strongest(near, STRONG)
-    modes = _spectral(strong, width, height, rng)
-    starts += sorted(modes, key=lambda tile: _cost(strong, tile, width))[:1]
+    modes = _spectral(_strongest(near, STRONG), width, height, rng)
+    if modes is not None:
+        starts.append(modes)
     if tiles > SMALL:
         starts = [min(starts, key=lambda tile: _cost(flow, tile, width))]
-    ends = [_anneal(near, start, width, height, rng) for start in starts]
+    else:
+        starts *= RUNS
+    ends = [_anneal(near, start, width, height, moves, rng) for start in starts]
     best = min(ends, key=lambda tile: _cost(flow, tile, width))
     if slack > 0:
         allowed = slack * _cost(flow, best, width) / 2
@@ -123,15 +129,16 @@ def _strongest(flow: csr_array, partners: int) -> csr_array:
 
 def _spectral(
     flow: csr_array, width: int, height: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
-    """Placements by modes; cores without traffic take what tiles are left."""
+) -> np.ndarray | None:
+    """Placement by modes; cores without traffic take what tiles are left."""
     inner = flow[:-1, :-1]
-    busy = np.flatnonzero(np.diff(inner.indptr))
-    for part in spectral(csr_array(inner[busy][:, busy]), width, height, rng):
-        tile = np.empty(width * height, np.int64)
-        tile[busy] = part
-        tile[np.diff(inner.indptr) == 0] = np.setdiff1d(np.arange(width * height), part)
-        yield tile
+    busy = np.diff(inner.indptr) > 0
+    part = spectral(csr_array(inner[busy][:, busy]), width, height, rng)
+    if part is None:
+        return None
+    tile = np.empty(width * height, np.int64)
+    tile[busy], tile[~busy] = part, np.setdiff1d(np.arange(width * height), part)
+    return tile
 
 
 def _integers(flow: csr_array) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], float]:
@@ -142,8 +149,9 @@ def _integers(flow: csr_array) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def _anneal(
-    flow: csr_array, start: np.ndarray, width: int, height: int, rng: np.random.Generator
-) -> np.ndarray:
+    flow: csr_array, start: np.ndarray, width: int, height: int, moves: int,
+    rng: np.random.Generator,
+) -> np.ndarray:  # fmt: skip
     from mapping.swaps import anneal
 
     x, y = _spots(start, width)
@@ -151,7 +159,7 @@ def _anneal(
     heat = 0.3 * scale * float(flow.sum()) / len(start)
     reach = 4 if len(start) > SMALL else max(width, height)
     seed = int(rng.integers(1 << 31))
-    anneal(*graph, x, y, width, height, MOVES * len(start), heat, reach, seed)
+    anneal(*graph, x, y, width, height, moves * len(start), heat, reach, seed)
     return (y[:-1] * width + x[:-1]).astype(np.int64)
 
 

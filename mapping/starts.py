@@ -9,8 +9,9 @@ from scipy.sparse import csr_array, diags_array
 
 __all__ = ["hilbert", "spectral"]
 
-#: Rotations of the spectral coordinates that are tried.
-ROTATIONS = 64
+#: Planes through the slowest modes that are tried: turns of the first two and as many at random;
+#: how many of the best are straightened, in how many steps.
+TURNS, BEST, STEPS = 32, 4, 12
 
 
 def hilbert(width: int, height: int) -> np.ndarray:
@@ -56,35 +57,51 @@ def hilbert(width: int, height: int) -> np.ndarray:
 
 def spectral(
     flow: csr_array, width: int, height: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
-    """Placements of the nodes with traffic: tile of each; there are no more of them than tiles.
+) -> np.ndarray | None:
+    """Tile of each node; there are at most as many as tiles. None for fewer than eight.
 
-    `flow`: symmetric. The slowest modes of the normalised Laplacian are coordinates in which nodes
-    that talk lie close (Hall, Management Science 1970); a plane in the space of the four slowest is
-    cut into strips, strips into tiles. A sheet's modes come in any mixture, a torus has four alike,
-    so random planes are tried. None for fewer than eight nodes.
+    `flow`: symmetric, every node has some. The slowest modes of its Laplacian are
+    coordinates in which nodes that talk lie close (Hall, Management Science 1970). A plane in the
+    space of the four slowest is cut into strips of equal count, strips into tiles. Many planes are
+    tried: a sheet's modes are the first two in any rotation, a torus has four alike. The best are
+    straightened: again and again the plane is fitted to cosines of the columns and rows just found.
     """
     from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
     count = flow.shape[0]
     if count < 8:
-        return
-    scale = diags_array(1 / np.sqrt(np.asarray(flow.sum(axis=1)).ravel()))
+        return None
+    degree = np.asarray(flow.sum(axis=1)).ravel()
     start = rng.random(count)
     try:
-        values, modes = eigsh(scale @ flow @ scale, k=5, which="LA", v0=start, tol=1e-3)
+        turned = csr_array(flow + diags_array(2 * degree.max() - degree))
+        values, modes = eigsh(turned, k=5, which="LA", v0=start, tol=0)
     except ArpackNoConvergence as stopped:
         values, modes = stopped.eigenvalues, stopped.eigenvectors
         if len(values) < 3:
-            return
-    modes = scale @ modes[:, np.argsort(-values, kind="stable")[1:]]
+            return None
+    modes = modes[:, np.argsort(-values, kind="stable")[1:]]
+    row, column = flow.tocoo().coords
     along = np.arange(count)
-    for _ in range(ROTATIONS):
-        plane, _ = np.linalg.qr(rng.standard_normal((modes.shape[1], 2)))
+
+    def strips(plane: np.ndarray) -> tuple[float, np.ndarray]:
         # Rounded: the last bits of a sum may depend on the number of threads.
-        p, q = np.round(modes @ plane / np.abs(modes).max(), 6).T
-        column = np.empty(count, np.int64)
-        column[np.argsort(p, kind="stable")] = along // height
-        tile = np.empty(count, np.int64)
-        tile[np.lexsort((q, column))] = along % height * width + along // height
-        yield tile
+        p, q = np.round(modes @ plane, 9).T
+        x, y = np.empty(count, np.int64), np.empty(count, np.int64)
+        x[np.argsort(p, kind="stable")] = along // height
+        y[np.lexsort((q, x))] = along % height
+        ways = np.abs(x[row] - x[column]) + np.abs(y[row] - y[column])
+        return float(flow.data @ ways), y * width + x
+
+    angles = np.pi * np.arange(TURNS) / TURNS
+    flat = np.zeros((TURNS, modes.shape[1], 2))
+    flat[:, 0, 0], flat[:, 1, 0] = np.cos(angles), np.sin(angles)
+    flat[:, 0, 1], flat[:, 1, 1] = -np.sin(angles), np.cos(angles)
+    planes = [*flat, *np.linalg.qr(rng.standard_normal(flat.shape))[0]]
+    found = sorted((strips(plane) for plane in planes), key=lambda strip: strip[0])[:BEST]
+    for cost, tile in found.copy():
+        for _ in range(STEPS):
+            x, y = (tile % width + 0.5) / width, (tile // width + 0.5) / height
+            cost, tile = strips(modes.T @ np.cos(np.pi * np.stack([x, y], axis=1)))
+            found.append((cost, tile))
+    return min(found, key=lambda strip: strip[0])[1]
