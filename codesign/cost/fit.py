@@ -32,7 +32,7 @@ __all__ = ["cross_validated", "fit", "main", "rows_of", "split"]
 
 Row = tuple[Design, dict[str, float]]
 FOLDS = 10
-RIDGES = tuple(10.0**e for e in np.arange(-5, 0.5, 0.5))
+RIDGES = tuple(10.0**e for e in np.arange(-3.5, 0.0, 0.5))
 
 
 def rows_of(runs: Iterable[dict[str, Any]]) -> list[Row]:

@@ -29,9 +29,12 @@ SMALL = {"model": "lif", "sizes": [12, 20, 5], "seed": 3}
 ROMS = ("relative", "buffer.storage")
 
 
-@pytest.fixture(scope="module")
-def refitted() -> Model:
-    return fit(RUNS)
+def spoilt(line):
+    """A run, its figures three times as large if it was held out of the fit."""
+    if "result" not in line or not line["recipe"].get("held"):
+        return line
+    figures = {k: 3 * line["result"][k] for k in ("lut", "ff", "fmax_mhz") if line["result"][k]}
+    return line | {"result": line["result"] | figures}
 
 
 def small(**settings):
@@ -85,13 +88,9 @@ def test_block_memories_and_multipliers_are_counted(what):
     assert len(wrong) <= 0.03 * len(DONE), wrong
 
 
-def test_the_shipped_model_is_the_fit_of_the_shipped_runs(refitted):
-    shipped = default_model()
+def test_the_shipped_model_is_the_fit_of_the_shipped_runs_that_were_not_held_out():
+    shipped, refitted = default_model(), fit([spoilt(line) for line in RUNS])
     assert shipped.digest == digest_of(RUNS), "run python -m codesign.cost.fit"
-    for figure in KINDS:
-        assert dict(refitted.coefficients[figure]) == pytest.approx(
-            dict(shipped.coefficients[figure]), rel=1e-3, abs=1e-4
-        )
     assert refitted.ranges == shipped.ranges
     for line, (design, _) in zip(DONE, rows_of(DONE), strict=True):
         ours, theirs = refitted.figures(design), shipped.figures(design)
@@ -124,13 +123,6 @@ def test_cross_validated_errors_meet_the_target():
     found = default_model().errors["cross_validated"]
     assert found["lut"]["mean_percent"] <= 6
     assert found["ff"]["mean_percent"] <= 3
-
-
-def test_held_out_designs_are_never_fitted():
-    kept = [line for line in RUNS if not line["recipe"].get("held")]
-    other = fit(kept)
-    for figure in KINDS:
-        assert other.coefficients[figure] == default_model().coefficients[figure]
 
 
 @pytest.mark.parametrize("figure", ["lut", "ff"])
