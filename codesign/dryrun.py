@@ -78,7 +78,7 @@ class MapReport:
     seconds : by stage; partition_seconds : of the partition's own. memory_bytes : most that the
     process had until then. notes : what to know, what can't be built. hardware : of a mapping that
     was built.
-    core, slot, tile, tag : of each neuron, neuron, core and source.
+    core, slot, tile, tag : of each neuron, neuron, core and flit (mapping.traffic.Routes).
     """
 
     neurons: int
@@ -112,8 +112,8 @@ class MapReport:
         return {**kept, "notes": list(self.notes)}
 
     def write(self, path: Path, graph: Connectivity) -> None:
-        """core [neurons], slot [neurons], tile [cores], mesh [width, height], tag [sources] (not on
-        meshes too wide for it), and as CSR of sources the cores that each reaches: reach_indptr,
+        """core [neurons], slot [neurons], tile [cores], mesh [width, height], tag [flits, by
+        source] (not on meshes too wide for it), and as CSR of sources the cores that each reaches: reach_indptr,
         reach_cores. Uncompressed .npz."""
         from mapping.arrays_file import write_arrays
 
