@@ -3,8 +3,9 @@
 All functions take numbers or numpy arrays of them. Yosys' `memory_libmap` takes the cheapest of
 the shapes of its library (`lattice/brams_16kd.txt`: a block costs 128; `lutrams_trellis.txt`: a
 cell of 16 x 4 costs 4) and adds half a unit for each bit of a multiplexer behind it and of the
-decoder before it; flip-flops cost one a bit. Shapes of a DP16KD: 16384 x 1, 8192 x 2, 4096 x 4, 2048 x 9, 1024 x 18, 512 x 36.
-Items that are written each by itself (`parts`) get bytes of 9 bits of their own.
+decoder before it; flip-flops cost one a bit. Shapes of a DP16KD: 16384 x 1, 8192 x 2, 4096 x 4,
+2048 x 9, 1024 x 18, 512 x 36. Items that are written each by itself (`parts`) get bytes of 9 bits
+of their own.
 """
 
 from __future__ import annotations
