@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from codesign.explore import workers as workers_module
-from codesign.explore.workers import Cluster, Here, Lost, Pool, workers_for
+from codesign.explore.workers import Here, Lost, Pool, workers_for
 from hdl.params.errors import UserError
 
 
@@ -114,23 +114,3 @@ def test_a_cluster_that_does_not_answer(monkeypatch):
     with pytest.raises(UserError) as error:
         workers_for(0, "tcp://127.0.0.1:9")
     assert str(error.value).startswith("dask: no scheduler answers at tcp://127.0.0.1:9 (")
-
-
-def test_a_cluster_of_two():
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=0, threads_per_worker=1, dashboard_address=None
-    ) as cluster:
-        with pytest.raises(UserError, match="has no workers; start some"):
-            Cluster(cluster.scheduler_address)
-        cluster.scale(2)
-        with cluster.get_client() as client:
-            client.wait_for_workers(2)
-        workers = workers_for(0, cluster.scheduler_address)
-        try:
-            assert workers.size == 2
-            assert sorted(workers.run(square, range(5))) == [(i, i * i) for i in range(5)]
-            with pytest.raises(UserError, match="item 4: no"):
-                list(workers.run(raises, [4]))
-        finally:
-            workers.close()
