@@ -24,7 +24,7 @@ from mapping.cut import cut, km1
 from mapping.links import Links, add_trees, no_loads
 from mapping.partition import in_layer_order, slots_needed
 from mapping.place import mesh_size, place
-from mapping.traffic import core_traffic, destinations, route_all
+from mapping.traffic import Routes, core_traffic, destinations, route_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +78,7 @@ class MapReport:
     seconds : by stage; partition_seconds : of the partition's own. memory_bytes : most that the
     process had until then. notes : what to know, what can't be built. hardware : of a mapping that
     was built.
-    core, slot, tile, tag : of each neuron, neuron, core and flit (mapping.traffic.Routes).
+    core, slot, tile : of each neuron, neuron and core. routes : of a network without outputs.
     """
 
     neurons: int
@@ -104,17 +104,18 @@ class MapReport:
     core: np.ndarray
     tile: np.ndarray
     slot: np.ndarray
-    tag: np.ndarray | None
+    routes: Routes
 
     def to_json(self) -> dict[str, Any]:
         """Plain data without the arrays; the keys stay stable."""
-        kept = {k: v for k, v in vars(self).items() if not isinstance(v, np.ndarray)}
+        kept = {k: v for k, v in vars(self).items() if not isinstance(v, np.ndarray | Routes)}
         return {**kept, "notes": list(self.notes)}
 
     def write(self, path: Path, graph: Connectivity) -> None:
-        """core [neurons], slot [neurons], tile [cores], mesh [width, height], tag [flits, by
-        source] (not on meshes too wide for it), and as CSR of sources the cores that each reaches: reach_indptr,
-        reach_cores. Uncompressed .npz."""
+        """core [neurons], slot [neurons], tile [cores], mesh [width, height]; as CSR of sources the
+        cores that each reaches, reach_indptr and reach_cores, and (not on meshes too wide for it)
+        its flits, flit_indptr, and of each flit rows, columns (masks) and tag. Uncompressed
+        .npz."""
         from mapping.arrays_file import write_arrays
 
         indptr, cores = destinations(graph, self.core, self.cores)
@@ -125,8 +126,12 @@ class MapReport:
             "mesh": np.array([self.width, self.height], np.int32),
             "reach_indptr": indptr,
             "reach_cores": cores,
-            **({} if self.tag is None else {"tag": self.tag}),
         }
+        products, tag = self.routes.products, self.routes.tag
+        if products is not None and tag is not None:
+            flits = {"flit_indptr": products.first, "rows": products.rows,
+                     "columns": products.columns, "tag": tag}  # fmt: skip
+            arrays |= flits
         write_arrays(path, arrays)
 
 
@@ -337,7 +342,7 @@ def measure(
         core=core,
         tile=tile,
         slot=slot,
-        tag=routes.tag,
+        routes=routes,
     )
 
 

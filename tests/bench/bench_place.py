@@ -2,7 +2,8 @@
 links of an event sent as unicast, tree and products (T4 of the targets of mapping at scale).
 
 The partition is rectangular blocks of the sheet, numbered along a recursive bisection, as METIS
-numbers its parts. Run: python -m tests.bench.bench_place [--cores 1024] [--far 0.02]
+numbers its parts. With --far 0 there is no uniform traffic, which no placement shortens.
+Run: python -m tests.bench.bench_place [--cores 1024] [--far 0.02]
 """
 
 import argparse
