@@ -97,7 +97,7 @@ def map_(
     if not json:
         terminal.show(*_shown(report, rows, read.graph))
         if out is not None:
-            terminal.show("", f"Wrote {out}: core, slot, tile, mesh, reach_indptr, reach_cores.")
+            terminal.show("", f"Wrote {out}: core, slot, tile, mesh, reach_*, flits.")
 
 
 def _shown(report: MapReport, rows: list[dict[str, Any]], graph: Connectivity) -> list[Any]:

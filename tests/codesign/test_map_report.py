@@ -99,6 +99,14 @@ def test_a_report_counts_as_plain_loops_do(seed, tmp_path):
         assert np.array_equal(written["core"], core)
         assert np.array_equal(written["tile"], tile)
         assert written["mesh"].tolist() == [width, height]
+        for s, cores_of in enumerate(reach):
+            tiles = set()
+            for k in range(written["flit_indptr"][s], written["flit_indptr"][s + 1]):
+                ys, xs = int(written["rows"][k]), int(written["columns"][k])
+                tiles |= {y * width + x for y in range(height) for x in range(width)
+                          if ys >> y & 1 and xs >> x & 1}  # fmt: skip
+            assert {int(tile[c]) for c in cores_of} <= tiles <= set(tile.tolist())
+        assert len(written["tag"]) == written["flit_indptr"][-1]
 
 
 def test_a_chain_on_a_line():
@@ -124,8 +132,8 @@ def test_a_multicast_shares_links():
 
 @pytest.mark.parametrize("family", [sheet, conv_like, random_layers, experts])
 def test_the_families_keep_capacities_and_beat_layer_order(family):
-    graph = family(2000, 20_000)
-    capacity = Capacity(cores=12, slots=240, lanes=4, synapse_bits=30_000, fan_in=1500)
+    graph = family(1000, 6000)
+    capacity = Capacity(cores=8, slots=200, lanes=4, synapse_bits=14_000, fan_in=900)
     report = map_graph(graph, capacity, seed=3)
     assert over(graph, report.core, capacity) == []
     for name in ("slots", "synapse_bits", "fan_in"):
