@@ -111,7 +111,7 @@ def test_errors_of_designs_outside_the_fit_are_small():
     }
     assert np.median(errors["lut"]) < 0.06
     assert np.mean(errors["lut"]) < 0.10
-    assert np.median(errors["ff"]) < 0.04
+    assert np.median(errors["ff"]) < 0.06
     assert np.median(errors["bram"]) < 0.02
     assert np.median(errors["fmax_mhz"]) < 0.15
     told = model.errors["held_out"]

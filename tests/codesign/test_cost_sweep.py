@@ -107,7 +107,9 @@ def test_wrong_points_and_bases_are_told():
     base = Base.of(mapped(BASES[0]))
     with pytest.raises(ValueError, match=r"points name \['lane'\]; known: cores, lanes"):
         sweep(base, {"lane": 4})
-    with pytest.raises(ValueError, match="activity of nobody: there is no such input or population"):
+    with pytest.raises(
+        ValueError, match="activity of nobody: there is no such input or population"
+    ):
         Base.of(mapped(BASES[0]), {"nobody": 1.0})
     with pytest.raises(ValueError, match="must have one core of event-driven neurons"):
         Base.of(mapped(BASES[0], cores=2))
