@@ -1,7 +1,9 @@
 """Neurons to cores: the fewest other cores that an event must reach (km1), within capacities.
 
-Several starts (layer order, METIS on links, METIS on shared inputs) are made to keep the
-capacities, raced by short annealing, and the best is annealed at length (`mapping.cut_km1`).
+Several starts are made to keep the capacities and raced by short annealing; the best is annealed
+at length (`mapping.cut_km1`). The starts: layer order; METIS on the graph of kin
+(`mapping.cut_starts`); and, while annealing clusters is cheap, clusters of kin annealed as wholes
+from a higher temperature, which finds the shapes that single neurons can't reach.
 Deterministic for a seed.
 """
 
@@ -15,22 +17,31 @@ from numba import njit
 
 from hdl.params.errors import UserError
 from mapping.connectivity import Capacity, Connectivity, Partition
-from mapping.cut_km1 import State, fits, relieve, state_of, sweep
-from mapping.cut_starts import link_graph, metis, ring_graph
-from mapping.partition import UNLIMITED, fan_in_of, in_layer_order, loads, slots_needed
-from mapping.pins import pins_of
+from mapping.cut_km1 import FAR, State, fits, relieve, state_of, sweep
+from mapping.cut_starts import clusters_of, kin_graph, metis
+from mapping.partition import UNLIMITED, fan_in_of, in_layer_order, loads, refuse, slots_needed
+from mapping.pins import Pins, contract, pins_of
 
 __all__ = ["SLACK", "cut", "km1"]
 
 #: How far a core may be above the mean where no capacity says how much it holds.
 SLACK = 1.05
 
-#: First temperature, in mean weights of a net.
-HEAT = 0.6
+#: First temperature of neurons, and those of clusters, in mean weights of a net.
+HEAT, HEATS = 0.6, (10.0, 30.0)
 
-#: Pins that all annealing may visit, and the most and fewest sweeps that this is spent on.
-WORK = 200_000_000
-SWEEPS = 300, 10
+#: Entries of nets' lists that one annealing may read, and the fewest and most sweeps of that.
+WORK = 400_000_000
+SWEEPS = 8, 120
+
+#: Clusters a core, and most synapses of a graph whose clusters are annealed.
+CLUSTERS, MOST_PINS = 32, 2_000_000
+
+#: Graphs of at most so many pins are annealed so many times, each time from hotter.
+FEW_PINS, AGAIN = 2000, 8
+
+#: A start that is so much worse than the best is not annealed.
+HOPELESS = 1.5
 
 
 @njit(cache=True, nogil=True)
@@ -60,59 +71,72 @@ def km1(graph: Connectivity, core: np.ndarray, cores: int) -> float:
 
 
 class _Search:
-    """What the starts of one cut have in common."""
+    """The limits of one cut, and what is done within them at every level."""
 
-    def __init__(self, graph, capacity, first, seed):
-        self.graph, self.capacity, self.seed = graph, capacity, seed
-        self.cores = min(capacity.cores, graph.neurons)
-        self.first = first
-        core = first
-        if core is None:
-            core = in_layer_order(graph, Capacity(cores=self.cores, lanes=capacity.lanes))
-        self.order = core
+    def __init__(
+        self, graph: Connectivity, capacity: Capacity, order: np.ndarray, exact: bool, seed: int
+    ) -> None:
+        """`order`: layer order; `exact`: it keeps the capacities."""
+        self.seed, self.lanes = seed, capacity.lanes
+        self.cores = int(order.max()) + 1
         load = loads(graph) if capacity.load is None else fan_in_of(graph)
-        slots = capacity.slots
+        slots, heavy = capacity.slots, capacity.load
         if slots is None:
-            slots = int(slots_needed(graph.population, core, self.cores, capacity.lanes).max())
-            slots = max(slots, int(SLACK * slots) // capacity.lanes * capacity.lanes)
-        heavy = capacity.load
+            slots = int(slots_needed(graph.population, order, self.cores, self.lanes).max())
+            slots = max(slots, int(SLACK * slots) // self.lanes * self.lanes)
         if heavy is None:
-            most = int(np.bincount(core, weights=load).max())
-            heavy = max(most, int(SLACK * float(load.sum()) / self.cores))
-            heavy = heavy if first is not None else max(heavy, int(load.max() + load.mean()))
+            heavy = int(np.bincount(order, weights=load).max())
+            heavy = max(heavy, int(SLACK * float(load.sum()) / self.cores))
+            heavy += 0 if exact else int(load.max())
         bits = UNLIMITED if capacity.synapse_bits is None else capacity.synapse_bits
         axons = -1 if capacity.fan_in is None else capacity.fan_in
         self.most = np.array([slots, bits, heavy, axons])
         self.pins = pins_of(graph, axons >= 0, load)
         self.unit = float(self.pins.weight.mean()) if len(self.pins.weight) else 1.0
 
-    def state(self, core: np.ndarray) -> State:
-        return state_of(self.pins, core, self.cores, self.most, self.capacity.lanes)
+    def state(self, pins: Pins, core: np.ndarray) -> State:
+        return state_of(pins, core, self.cores, self.most, self.lanes)
 
-    def repaired(self, core: np.ndarray) -> State | None:
+    def repaired(self, pins: Pins, core: np.ndarray) -> State | None:
         """The partition without empty cores and within the capacities, or None."""
+        core = core.copy()
         units = np.bincount(core, minlength=self.cores)
         for empty in np.flatnonzero(units == 0):
             donor = int(units.argmax())
             core[np.flatnonzero(core == donor)[-1]] = empty
             units[donor] -= 1
             units[empty] = 1
-        state = self.state(core)
+        state = self.state(pins, core)
         order = np.arange(len(core))
-        price = 0.1 * self.unit
+        price = 0.3 * self.unit
         while not fits(state):
-            if not relieve(self.pins, state, order, price) and price == np.inf:
+            if not relieve(pins, state, order, price) and price == np.inf:
                 return None
-            price = price * 3 if price < 1e6 * self.unit else np.inf
+            price = price * 4 if price < 1e4 * self.unit else np.inf
         return state
 
-    def anneal(self, state: State, sweeps: int) -> None:
-        """In place, from HEAT to nothing."""
+    def anneal(self, pins: Pins, state: State, share: float, hottest: float) -> None:
+        """In place, from that temperature to nothing, for a share of WORK."""
         order = np.arange(len(state.core))
+        reads = len(pins.net) * max(float(state.length.mean()), 1.0)
+        sweeps = max(int(np.clip(WORK / reads, *SWEEPS) * share), 1)
         for k in range(sweeps):
-            heat = HEAT * self.unit * (1 - (k + 1) / sweeps) ** 2
-            skip = 8 * heat if heat > 0 else np.inf
-            sweep(self.pins, state, order, heat, skip, self.seed + k)
+            heat = hottest * self.unit * (1 - (k + 1) / sweeps) ** 2
+            skip = FAR * heat if heat > 0 or sweeps < 20 else np.inf
+            sweep(pins, state, order, heat, skip, self.seed + k)
+
+    def clusters(self, links, cost: Callable[[np.ndarray], float]) -> np.ndarray | None:
+        """The best of clusters annealed from several temperatures."""
+        label = clusters_of(self.pins, links, CLUSTERS * self.cores, self.seed)
+        pins = contract(self.pins, label)
+        start = metis(kin_graph(pins, self.seed), pins.needs[:, 2], self.cores, self.seed)
+        found = []
+        for heat in HEATS:
+            state = self.repaired(pins, start)
+            if state is not None:
+                self.anneal(pins, state, 1.0, heat)
+                found.append(state.core[label])
+        return min(found, key=cost) if found else None
 
 
 def cut(
@@ -129,60 +153,67 @@ def cut(
     the caller cuts it by a rule of its own. UserError, naming the capacity that is short and what
     would help, if no partition is found.
     """
-    began = perf_counter()
-    seconds: dict[str, float] = {}
+    began, seconds = perf_counter(), dict[str, float]()
 
     def stage(name: str) -> None:
         nonlocal began
         seconds[name] = seconds.get(name, 0.0) + perf_counter() - began
         began = perf_counter()
 
-    if first is None:
+    exact, order = True, first
+    if order is None:
         try:
-            first = in_layer_order(graph, capacity)
-        except UserError as error:
-            problem: UserError | None = error
-        else:
-            problem = None
-    search = _Search(graph, capacity, first, seed)
-    cores = search.cores if first is None else int(first.max()) + 1
-    search.cores = cores
-    naive = None if first is None else km1(graph, first, cores)
+            order = in_layer_order(graph, capacity)
+        except UserError:
+            exact = False
+            order = in_layer_order(graph, Capacity(cores=capacity.cores, lanes=capacity.lanes))
+    search = _Search(graph, capacity, order, exact, seed)
+    pins, cores = search.pins, search.cores
+
+    def cost(core: np.ndarray) -> float:
+        return km1(graph, core, cores)
+
+    naive = cost(order) if exact else None
     stage("layer order")
-    found: list[tuple[float, str, np.ndarray]] = []
-    if first is not None and naive is not None:
-        found.append((naive, "layer order", first))
-    if cores > 1 and len(search.pins.weight):
-        weight = search.pins.needs[:, 2]
-        starts: dict[str, Callable[[], np.ndarray]] = {
-            "layer order": lambda: search.order,
-            "METIS": lambda: metis(link_graph(graph), weight, cores, seed),
-            "METIS on shared inputs": lambda: metis(
-                ring_graph(search.pins, seed), weight, cores, seed
-            ),
-        }
-        sweeps = int(np.clip(WORK / len(search.pins.net), SWEEPS[1], SWEEPS[0]))
-        for name, start in starts.items():
-            progress(f"partition: {name}")
-            core = start()
-            stage(name)
-            state = search.repaired(core.copy())
-            if state is None:
-                continue
-            search.anneal(state, max(sweeps // 8, 1))
-            found.append((km1(graph, state.core, cores), name, state.core))
-            stage("annealing")
-        if found:
-            progress("partition: annealing")
-            _, name, core = min(found, key=lambda each: each[0])
-            state = search.state(core)
-            search.anneal(state, sweeps)
-            found.append((km1(graph, state.core, cores), name, state.core))
-            stage("annealing")
-    if not found:
-        raise problem or UserError("no partition")
-    best, name, core = min(found, key=lambda each: each[0])
+    starts = [("layer order", order)]
+    if cores > 1 and len(pins.weight):
+        progress("partition: METIS on kin")
+        links = kin_graph(pins, seed)
+        stage("kin")
+        starts.append(("METIS", metis(links, pins.needs[:, 2], cores, seed)))
+        stage("METIS")
+        if len(pins.net) <= MOST_PINS and graph.neurons >= 4 * CLUSTERS * cores:
+            clustered = search.clusters(links, cost)
+            starts += [] if clustered is None else [("clusters", clustered)]
+            stage("clusters")
+    progress("partition: annealing")
+    worst = HOPELESS * min(cost(core) for _, core in starts) + 1e-9
+    states = []
+    for name, core in starts:
+        if cost(core) <= worst or not exact:
+            state = search.repaired(pins, core)
+            states += [] if state is None else [(name, state)]
+    if not states:
+        refuse(graph, capacity)
+    if cores > 1 and len(pins.weight):
+        for _, state in states if len(states) > 1 else []:
+            search.anneal(pins, state, 0.125, HEAT)
+        name, state = min(states, key=lambda each: cost(each[1].core))
+        core = state.core.copy()
+        for again in range(1 if len(pins.net) > FEW_PINS else AGAIN):
+            search.seed = seed + again * SWEEPS[1]
+            search.anneal(pins, state, 1.0, HEAT * (1 + again))
+            core = min((core, state.core.copy()), key=cost)
+    else:
+        name, core = states[0][0], states[0][1].core
+    if naive is not None and naive <= cost(core) and fits(search.state(pins, order)):
+        name, core = "layer order", order
+    stage("annealing")
     return Partition(
-        core=core.astype(np.int32), cores=capacity.cores, km1=best, start=name, naive=naive,
+        core=core.astype(np.int32),
+        cores=capacity.cores,
+        km1=cost(core),
+        start=name,
+        naive=naive,
         seconds=seconds,
-    )  # fmt: skip
+    )

@@ -94,7 +94,7 @@ def _tally(held, sizes, core, sign, need, population, lanes):
 def _move(pins, state, v, to):
     """Move a unit, whatever the limits."""
     first, net, home = pins.first, pins.net, pins.home
-    at = state.core[v]
+    at = np.int64(state.core[v])
     count = state.most[AXONS] >= 0
     for k in range(first[v], first[v + 1]):
         e = net[k]
@@ -155,7 +155,7 @@ def _look(pins, state, v, present):
     """Adds up, for each core, the weight of v's nets that touch it. Returns the weight of those
     that would touch another core if v left to it, less those that would no longer touch v's."""
     present[:] = 0.0
-    at, shift = state.core[v], state.shift
+    at, shift = np.int64(state.core[v]), state.shift
     single = (at << shift) | 1
     total = 0.0
     for k in range(pins.first[v], pins.first[v + 1]):
@@ -175,22 +175,22 @@ def _look(pins, state, v, present):
 def _trade(pins, state, v, to, change, heat, present):
     """Change places with the unit that waits in `to` for v's core, if there is one and it pays.
 
-    change: of moving v alone. Returns the change of both, 0 if they stay.
+    change: of moving v alone. Returns whether they did, and the change of both.
     """
-    at = state.core[v]
+    at = np.int64(state.core[v])
     state.waiting[at, to] = v
-    u = state.waiting[to, at]
+    u = np.int64(state.waiting[to, at])
     if u < 0 or state.core[u] != to:
-        return 0.0
+        return False, 0.0
     _move(pins, state, v, to)
     change += _look(pins, state, u, present) - present[at]
     if change < -heat * np.log(np.random.random()):
         _move(pins, state, u, at)
         if not _over(state, at) and not _over(state, to):
-            return change
+            return True, change
         _move(pins, state, u, to)
     _move(pins, state, v, at)
-    return 0.0
+    return False, 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -206,7 +206,7 @@ def sweep(pins, state, order, heat, skip, seed):
     whole = 0.0
     trades = len(state.waiting) == cores
     for v in order:
-        at = state.core[v]
+        at = np.int64(state.core[v])
         if state.held[at, UNITS] <= 1:
             continue
         if state.gap[v] > skip:
@@ -230,9 +230,10 @@ def sweep(pins, state, order, heat, skip, seed):
                     full, longed = c, score
         change = stay - present[best]
         if full >= 0 and longed > bar and trades:
-            traded = _trade(pins, state, v, full, stay - present[full], heat, present)
-            if traded != 0:
-                whole += traded
+            alone = stay - present[full]
+            traded, both = _trade(pins, state, v, full, alone, heat, present)
+            if traded:
+                whole += both
                 continue
         if best >= 0:
             _move(pins, state, v, best)
@@ -247,7 +248,7 @@ def relieve(pins, state, order, price):
     present = np.zeros(len(state.held), dtype=np.float32)
     moved = 0
     for v in order:
-        at = state.core[v]
+        at = np.int64(state.core[v])
         if not _over(state, at) or state.held[at, UNITS] <= 1:
             continue
         bar = _look(pins, state, v, present) - price

@@ -1,7 +1,6 @@
 """Graphs of the mapping benchmarks, as mapping.connectivity.Connectivity; a seed gives one graph.
 
-All are lean (int32, made in stretches of sources): a sheet of 1e6 neurons and 1e8 synapses takes
-about a minute and little more memory than itself.
+All are lean (int32, made in stretches of sources): they take little more memory than they fill.
 """
 
 import numpy as np
