@@ -229,6 +229,8 @@ class Refinement:
         return max(int(left / one), 0) * self.workers.size
 
     def _round(self, work: Callable[[Build], dict[str, Any]], designs: Sequence[Outcome]) -> None:
+        # The largest takes longest: begun first, it is not what all wait for at the end.
+        designs = sorted(designs, key=lambda o: (-o.values["lut"], o.number))
         left = [o.number for o in designs]
         self._say(work, left)
         folder = (self.out / "designs").absolute()
