@@ -14,6 +14,7 @@ from hdl.params.sc.lfsr import TAPS
 from hdl.params.ssm.diagonal import DiagonalParams
 from hdl.sc.lfsr import advanced
 from hdl.sc.overlap import delayed
+from hdl.sc.rom import rom
 from hdl.ssm.held import HeldInputs
 from hdl.ssm.mix import Mix
 from hdl.ssm.queue import SumQueue
@@ -100,10 +101,9 @@ class DiagonalDendrites(wiring.Component):
         # New states.
         new, written = [], []
         if d.stochastic:
-            draws, _ = registered(
-                m, "draws", words[NEW - 3], 1, depth=self.depth, bits=32, parts=h.lanes,
-                init=h.draws,
-            )  # fmt: skip
+            rows = [h.draws[k : k + h.lanes] for k in range(0, len(h.draws), h.lanes)]
+            seeds = [sum(draw << 32 * k for k, draw in enumerate(row)) for row in rows]
+            draws = rom(m, "draws", words[NEW - 3], 1, seeds, 32 * h.lanes)
         for lane in range(h.lanes):
             m.submodules[f"recurrence_{lane}"] = recurrence = Recurrence(d)
             state = states.word_select(lane, h.state_bits)
