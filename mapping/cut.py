@@ -193,6 +193,8 @@ def cut(
         if cost(core) <= worst or not exact:
             state = search.repaired(pins, core)
             states += [] if state is None else [(name, state)]
+    if not states and exact:
+        states = [("layer order", search.state(pins, order))]
     if not states:
         refuse(graph, capacity)
     if cores > 1 and len(pins.weight):
