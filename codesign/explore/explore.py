@@ -165,6 +165,7 @@ def explore(
         if store.warning:
             progress(store.warning)
         share = SEARCH if plan.synth else 1.0
+        progress(f"searching, the first {plan.batch} designs")
         _search(search, None if end is None else begun + share * (end - begun), tell)
         found = state()
         if not found.front:

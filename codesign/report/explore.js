@@ -9,7 +9,8 @@ const choices = [...new Set(designs.flatMap((o) => Object.keys(o.choice)))].filt
   (name) => new Set(designs.map((o) => String(o.choice[name]))).size > 1,
 );
 const brushes = new Map(); // axis name -> [low, high] in 0..1
-let selected = found.front.length ? found.front[0] : null;
+const sure = found.outcomes.find((o) => front.has(o.number) && o.fidelity === "verified");
+let selected = sure ? sure.number : found.front.length ? found.front[0] : null;
 
 const NS = "http://www.w3.org/2000/svg";
 const byId = (id) => document.getElementById(id);
@@ -88,7 +89,9 @@ function scatter() {
   const [x, y] = [byId("x").value, byId("y").value];
   const svg = make("svg", { viewBox: `0 0 ${left + wide + 20} ${tall + bottom + 16}`, role: "img",
     "aria-label": `${titles[y].title} over ${titles[x].title}` });
-  const [sx, sy] = [x, y].map((n) => scale(designs.map((o) => o.values[n])));
+  const able = designs.filter((o) => !Object.keys(o.broken).length);
+  const [sx, sy] = [x, y].map((n) => scale((able.length ? able : designs).map((o) => o.values[n])));
+  const inside = (o) => [sx.at(o.values[x]), sy.at(o.values[y])].every((at) => at >= 0 && at <= 1);
   const px = (v) => left + sx.at(v) * wide;
   const py = (v) => 12 + (1 - sy.at(v)) * tall;
   for (const t of sy.ticks)
@@ -101,8 +104,8 @@ function scatter() {
     make("text", { x: left, y: tall + 50, class: "dim" }, `↑ ${unit(y)}`));
   // The two objectives' own front: a staircase through the designs that no other beats in both.
   const better = (n, a, b) => (titles[n].maximise ? a > b : a < b);
-  const able = designs.filter((o) => !Object.keys(o.broken).length && kept(o));
-  const best = able.filter((o) => !able.some((p) =>
+  const shown = able.filter(kept);
+  const best = shown.filter((o) => !shown.some((p) =>
     !better(x, o.values[x], p.values[x]) && !better(y, o.values[y], p.values[y]) &&
     (better(x, p.values[x], o.values[x]) || better(y, p.values[y], o.values[y]))));
   best.sort((a, b) => px(a.values[x]) - px(b.values[x]));
@@ -114,7 +117,7 @@ function scatter() {
   });
   svg.append(make("path", { d: path || "M0,0", class: "stairs" }));
   const order = (o) => (o.number === selected ? 2 : front.has(o.number) ? 1 : 0);
-  for (const o of [...designs].sort((a, b) => order(a) - order(b)))
+  for (const o of designs.filter(inside).sort((a, b) => order(a) - order(b)))
     svg.append(make("circle", { cx: px(o.values[x]), cy: py(o.values[y]), r: front.has(o.number) ? 5.5 : 3.5,
       class: kind(o), onclick: () => select(o.number) }, make("title", {}, label(o))));
   byId("scatter").replaceChildren(svg);
