@@ -1,10 +1,10 @@
 """From estimates to measurements: designs of the front are built, placed and routed, verified.
 
 In rounds: of the estimated front those designs are synthesised that say most about it (end points,
-the knee, then always the one farthest from all before). What they measure replaces their
-estimates, and their mean ratio corrects the estimates of designs with the same engines; then
-the front is another, and the next round begins. The end points of the last front are verified, and
-where the RTL's cycles differ from those counted, the RTL's hold.
+the knee, then always the one farthest from all before), as many as the time allows. What they
+measure replaces their estimates, and their mean ratio corrects the estimates of designs with the
+same engines; then the front is another, and the next round begins. The end points of the last
+front are verified, and where the RTL's cycles differ from those counted, the RTL's hold.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ __all__ = ["MEASURED", "Build", "Refinement", "build", "check", "refined"]
 ROUND = 4
 #: What placing and routing measures; latency and energy follow.
 MEASURED = ("lut", "ff", "bram", "dsp", "fmax_mhz")
-#: Seconds that a synthesis and a verification are taken to need before one was seen.
-GUESS = 60.0
+#: Seconds that a synthesis of a small design is taken to need before one was seen; so many LUTs
+#: more take as long again.
+GUESS, BASE = 45.0, 3000.0
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ class Refinement:
         """Rounds until the end points are as sure as the plan wants, or time is over."""
         while (jobs := self._next()) is not None:
             work, designs = jobs
-            designs = designs[: self._room(work)]
+            designs = self._in_time(work, designs)
             if not designs:
                 return
             self._round(work, designs)
@@ -199,14 +200,17 @@ class Refinement:
         found = front(self.outcomes()[0].values(), self.plan.objectives)
         ends = end_points(found, self.plan.objectives)
         built, checked = set(self.steps), {n for n, s in self.steps.items() if "check" in s}
+        fill = [o for o in spread(found, self.plan.objectives, built) if o.number not in built]
         new = [o for o in ends if o.number not in built]
         if new and (room := max(2 * self.plan.synth - len(built), 0)):
-            return build, new[:room]
+            # Others beside them, so that no worker waits for the largest alone.
+            free = min(self.plan.synth - len(built), 2 * ROUND) - len(new)
+            others = [o for o in fill if o not in new]
+            return build, [*new[:room], *others[: max(free, 0)]]
         sure = [o for o in ends if o.number in built and o.number not in checked]
         most = len(ends) if self.plan.verify is None else self.plan.verify - len(checked)
         if sure and most > 0:
             return check, sure[:most]
-        fill = [o for o in spread(found, self.plan.objectives, built) if o.number not in built]
         if fill and (room := max(self.plan.synth - len(built), 0)):
             return build, fill[: min(ROUND, room)]
         more = [o for o in spread(found, self.plan.objectives, checked)
@@ -215,18 +219,27 @@ class Refinement:
             return check, more[: min(ROUND, most)]
         return None
 
-    def _room(self, work: Callable[[Build], dict[str, Any]]) -> int | None:
-        """How many the time that is left allows; None: any number."""
+    def _in_time(
+        self, work: Callable[[Build], dict[str, Any]], designs: Sequence[Outcome]
+    ) -> list[Outcome]:
+        """Those of the designs, the first first, that the time that is left allows."""
         if self.end is None:
-            return None
-        steps = self.steps.values()
-        builds = [step["seconds"] for step in steps]
-        checks = [step["check"]["seconds"] for step in steps if "check" in step]
-        one = max(builds if work is build else checks, default=GUESS)
+            return list(designs)
+        luts = {number: o.values.get("lut", 0.0) for number, o in self.outcomes()[0].items()}
+        builds = {n: step["seconds"] for n, step in self.steps.items()}
+        checks = {n: step["check"]["seconds"] for n, step in self.steps.items() if "check" in step}
         left = self.end - time.monotonic()
+        took, guess = (builds, GUESS) if work is build else (checks, GUESS / 4)
         if work is build:  # what is built now has to be verified too
-            left -= max(checks, default=GUESS / 4)
-        return max(int(left / one), 0) * self.workers.size
+            left -= max(checks.values(), default=GUESS / 4)
+        each = max((took[n] / (luts[n] + BASE) for n in took if n in luts), default=guess / BASE)
+        kept, used = [], 0.0
+        for o in designs:
+            one = each * (o.values["lut"] + BASE)
+            if one <= left and used + one <= left * self.workers.size:
+                kept.append(o)
+                used += one
+        return kept
 
     def _round(self, work: Callable[[Build], dict[str, Any]], designs: Sequence[Outcome]) -> None:
         # The largest takes longest: begun first, it is not what all wait for at the end.

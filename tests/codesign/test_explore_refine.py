@@ -7,7 +7,7 @@ import pytest
 
 from codesign.explore.outcome import Outcome
 from codesign.explore.plan import Plan
-from codesign.explore.refine import GUESS, Refinement, build, check, engines, refined
+from codesign.explore.refine import BASE, GUESS, Refinement, build, check, engines, refined
 
 NAMES = ("accuracy", "lut", "latency_us")
 
@@ -119,10 +119,11 @@ def follow(refinement):
     return done
 
 
-def test_end_points_come_first_and_are_verified_before_others_are_built():
+def test_end_points_come_first_with_others_beside_them():
     assert follow(rounds(Plan(objectives=NAMES, synth=5))) == [
-        (build, [0, 1, 2]), (check, [0, 1, 2]), (build, [4, 3]),
+        (build, [0, 1, 2, 4, 3]), (check, [0, 1, 2]),
     ]  # fmt: skip
+    assert follow(rounds(Plan(objectives=NAMES, synth=4)))[0] == (build, [0, 1, 2, 4])
 
 
 def test_no_more_is_built_than_the_plan_says():
@@ -142,15 +143,25 @@ def test_a_new_end_point_is_built_when_the_front_moves():
 
 
 def test_time_that_is_left_allows_so_many(monkeypatch):
+    def numbers(refinement, work):
+        return [o.number for o in refinement._in_time(work, FRONT)]
+
     refinement = rounds(Plan(objectives=NAMES), end=1000.0)
-    monkeypatch.setattr("time.monotonic", lambda: 1000.0 - 4.5 * GUESS)
-    assert refinement._room(build) == 4
-    refinement.steps = {0: {"values": {}, "seconds": 100.0, "check": {"seconds": 10.0}}}
-    assert refinement._room(build) == 2
-    assert refinement._room(check) == 27
+    # Nothing seen yet: GUESS for BASE LUTs, here 3,100 to 4,000; a quarter of that to verify.
+    seconds = GUESS * (4000 + 3100) / BASE
+    monkeypatch.setattr("time.monotonic", lambda: 1000.0 - seconds - GUESS / 4 - 1)
+    assert numbers(refinement, build) == [0, 1]
+    # Design 0 took 100 s: 0.025 s for each of its 4,000.
+    known = {"values": {n: FRONT[0].estimate[n] for n in measured(1, 1)}, "seconds": 100.0}
+    refinement.steps = {0: {**known, "check": {"seconds": 10.0}}}
+    monkeypatch.setattr("time.monotonic", lambda: 1000.0 - 10.0 - 99.0)
+    assert numbers(refinement, build) == [1]  # too little for design 0, and for two
+    monkeypatch.setattr("time.monotonic", lambda: 1000.0 - 20.0)
+    assert numbers(refinement, build) == []
+    assert numbers(refinement, check) == [0, 1]
     monkeypatch.setattr("time.monotonic", lambda: 1001.0)
-    assert refinement._room(check) == 0
-    assert rounds(Plan(objectives=NAMES))._room(build) is None
+    assert numbers(refinement, check) == []
+    assert numbers(rounds(Plan(objectives=NAMES)), build) == list(range(6))
 
 
 def test_corrections_are_means_of_logarithms():
