@@ -20,6 +20,8 @@ __all__ = ["EXPECTED", "fabric_paths", "paths", "slowest"]
 
 Path = Mapping[str, Any]
 
+#: Features that are worth more than others: sums in block RAM, which answers 4 ns after LUT RAM.
+SLOW = {"deep": (3.0, 1.0)}
 #: path.feature: (ns, how far from that it may well be)
 EXPECTED: dict[str, tuple[float, float]] = {
     f"{path}.{name}": value
