@@ -3,7 +3,8 @@
 All functions take numbers or numpy arrays of them. Yosys' `memory_libmap` takes the cheapest of
 the shapes of its library (`lattice/brams_16kd.txt`: a block costs 128; `lutrams_trellis.txt`: a
 cell of 16 x 4 costs 4) and adds half a unit for each bit of a multiplexer behind it and of the
-decoder before it; flip-flops cost one a bit. Shapes of a DP16KD: 16384 x 1, 8192 x 2, 4096 x 4,
+decoder before it; flip-flops cost one a bit (of the runs, 6 bits became flip-flops and 8 LUT RAM,
+so a clocked port on a LUT RAM counts 2 more). Shapes of a DP16KD: 16384 x 1, 8192 x 2, 4096 x 4,
 2048 x 9, 1024 x 18, 512 x 36. Items that are written each by itself (`parts`) get bytes of 9 bits
 of their own.
 """
@@ -17,7 +18,7 @@ import numpy as np
 __all__ = ["Memories", "blocks", "cells", "kind"]
 
 #: What the library's costs are.
-BLOCK, CELL, MUX = 128, 4, 0.5
+BLOCK, CELL, MUX, CLOCKED = 128, 4, 0.5, 2
 SHAPES = ((1, 1 << 14), (2, 1 << 13), (4, 1 << 12), (9, 1 << 11), (18, 1 << 10), (36, 1 << 9))
 #: hdl/memory.py: up to this depth, or twice that and up to so many bits, LUT RAM is asked for.
 SHALLOW, SMALL = 32, 4096
@@ -55,7 +56,7 @@ def kind(depth: Any, bits: Any, parts: Any = 1, block: Any = None) -> Any:
     """
     whole = bits * parts
     rows = _ceil(depth, 16)
-    small = CELL * cells(depth, bits, parts) + MUX * (whole * (rows - 1) + rows)
+    small = CLOCKED + CELL * cells(depth, bits, parts) + MUX * (whole * (rows - 1) + rows)
     block = BLOCK * (blocks(depth, bits, parts) if block is None else block)
     chosen = np.where(small > block, 2, 1)
     return np.where(np.asarray(depth) * whole <= np.minimum(small, block), 0, chosen)
