@@ -214,7 +214,8 @@ def refuse(graph: Connectivity, capacity: Capacity) -> NoReturn:
     slots = int((-(-sizes // lanes) * lanes).sum())
     bits, fan_in = graph.synapse_bits, fan_in_of(graph)
     if capacity.slots is not None and slots > cores * capacity.slots:
-        least = -(-slots // max(capacity.slots, 1))
+        whole = capacity.slots // lanes * lanes or capacity.slots
+        least = -(-slots // max(whole, 1))
         raise UserError(
             f"neurons: {slots} slots needed (populations padded to {lanes} lanes), "
             f"{cores} x {capacity.slots} available; "
