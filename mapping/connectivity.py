@@ -58,7 +58,9 @@ class Capacity:
     slots : neuron slots; each population in a core starts at a multiple of `lanes`.
     synapse_bits : sum of its neurons' `synapse_bits`.
     fan_in : most distinct sources that reach the core (axons).
-    load : most synapses; None: 1.05 times the mean, or what layer order takes if that is more.
+    load : most synapses. None: cores are about as loaded as in layer order, where a neuron's load
+        is its share of all neurons plus its share of all synapses (`mapping.partition.loads`): none
+        is above 1.05 times the mean, or above what layer order takes if that is more.
     """
 
     cores: int

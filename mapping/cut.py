@@ -2,8 +2,10 @@
 
 Several starts are made to keep the capacities and raced by short annealing; the best is annealed
 at length (`mapping.cut_km1`). The starts: layer order; METIS on the graph of kin
-(`mapping.cut_starts`); and, while annealing clusters is cheap, clusters of kin annealed as wholes
-from a higher temperature, which finds the shapes that single neurons can't reach.
+(`mapping.cut_starts`); and, while that is cheap, clusters annealed as wholes from a higher
+temperature, which finds the shapes that single neurons can't reach. Where neurons share their
+sources, as a convolution's do, clusters of clusters make the graph much smaller: it is then cut
+from level to level (`mapping.levels`), and again with clusters that are parts of cores (V-cycles).
 Deterministic for a seed.
 """
 
@@ -19,6 +21,7 @@ from hdl.params.errors import UserError
 from mapping.connectivity import Capacity, Connectivity, Partition
 from mapping.cut_km1 import FAR, State, fits, relieve, state_of, sweep
 from mapping.cut_starts import clusters_of, kin_graph, metis
+from mapping.levels import coarsen
 from mapping.partition import UNLIMITED, fan_in_of, in_layer_order, loads, refuse, slots_needed
 from mapping.pins import Pins, contract, pins_of
 
@@ -33,6 +36,15 @@ HEAT, HEATS = 0.6, (10.0, 30.0)
 #: Entries of nets' lists that one annealing may read, and the fewest and most sweeps of that.
 WORK = 400_000_000
 SWEEPS = 8, 120
+
+#: Levels are used if the coarsest, of so many clusters a core, has at most this share of the pins.
+COARSE, SHRUNK = 24, 0.1
+
+#: First temperatures of the coarsest level, first and in each V-cycle, and their most sweeps.
+HOT, CYCLES, MOST = 30.0, (10.0, 10.0, 5.0, 3.0), (3000, 200)
+
+#: First temperatures of levels between and of neurons; their share of WORK and of so many sweeps.
+WARM, COOL, SHARE, FEW = 1.0, 0.2, 0.05, 800
 
 #: Clusters a core, and most synapses of a graph whose clusters are annealed.
 CLUSTERS, MOST_PINS = 32, 2_000_000
@@ -115,11 +127,13 @@ class _Search:
             price = price * 4 if price < 1e4 * self.unit else np.inf
         return state
 
-    def anneal(self, pins: Pins, state: State, share: float, hottest: float) -> None:
-        """In place, from that temperature to nothing, for a share of WORK."""
+    def anneal(
+        self, pins: Pins, state: State, share: float, hottest: float, most: int = SWEEPS[1]
+    ) -> None:
+        """In place, from that temperature to nothing, for a share of WORK or of `most` sweeps."""
         order = np.arange(len(state.core))
         reads = len(pins.net) * max(float(state.length.mean()), 1.0)
-        sweeps = max(int(np.clip(WORK / reads, *SWEEPS) * share), 1)
+        sweeps = max(int(np.clip(WORK / reads, SWEEPS[0], most) * share), 1)
         for k in range(sweeps):
             heat = hottest * self.unit * (1 - (k + 1) / sweeps) ** 2
             skip = FAR * heat if heat > 0 or sweeps < 20 else np.inf
@@ -138,6 +152,35 @@ class _Search:
                 found.append(state.core[label])
         return min(found, key=cost) if found else None
 
+    def multilevel(self, cost: Callable[[np.ndarray], float]) -> np.ndarray | None:
+        """Annealed from level to level, then in V-cycles; None if the levels hardly shrink or
+        nothing found keeps the capacities."""
+        merge, found = bool(self.most[3] < 0), None
+        for cycle, heat in enumerate((HOT, *CYCLES)):
+            seed = self.seed + 1000 * cycle
+            levels, labels = coarsen(self.pins, COARSE * self.cores, merge, seed, found)
+            top = levels[-1]
+            if found is None:
+                if len(top.net) > SHRUNK * len(self.pins.net):
+                    return None
+                core = metis(kin_graph(top, seed), top.needs[:, 2], self.cores, seed)
+            else:
+                core = found
+                for label in labels:
+                    core = core[np.unique(label, return_index=True)[1]]
+            share, most, first = 1.0, MOST[cycle > 0], heat
+            for k in range(len(levels) - 1, -1, -1):
+                state = self.repaired(levels[k], core)
+                if state is not None:
+                    self.anneal(levels[k], state, share, first, most)
+                    core = state.core
+                core = core[labels[k - 1]] if k else core
+                share, most, first = SHARE, FEW, WARM if k > 1 else COOL
+            if state is None:
+                return None
+            found = core if found is None else min((found, core), key=cost)
+        return found
+
 
 def cut(
     graph: Connectivity,
@@ -150,8 +193,8 @@ def cut(
     """The best partition found that keeps the capacities.
 
     A core that has neurons in layer order never loses its last one. `first`: layer order, where
-    the caller cuts it by a rule of its own. UserError, naming the capacity that is short and what
-    would help, if no partition is found.
+    the caller cuts it by a rule of its own; it may exceed the fan-in. UserError, naming the
+    capacity that is short and what would help, if no partition is found.
     """
     began, seconds = perf_counter(), dict[str, float]()
 
@@ -173,6 +216,8 @@ def cut(
     def cost(core: np.ndarray) -> float:
         return km1(graph, core, cores)
 
+    if first is not None:
+        exact = fits(search.state(pins, order))
     naive = cost(order) if exact else None
     stage("layer order")
     starts = [("layer order", order)]
@@ -183,14 +228,17 @@ def cut(
         starts.append(("METIS", metis(links, pins.needs[:, 2], cores, seed)))
         stage("METIS")
         if len(pins.net) <= MOST_PINS and graph.neurons >= 4 * CLUSTERS * cores:
-            clustered = search.clusters(links, cost)
-            starts += [] if clustered is None else [("clusters", clustered)]
+            name, clustered = "levels", search.multilevel(cost)
+            if clustered is None:
+                name, clustered = "clusters", search.clusters(links, cost)
+            starts += [] if clustered is None else [(name, clustered)]
             stage("clusters")
     progress("partition: annealing")
-    worst = HOPELESS * min(cost(core) for _, core in starts) + 1e-9
-    states = []
-    for name, core in starts:
-        if cost(core) <= worst or not exact:
+    costs = [cost(core) for _, core in starts]
+    best, states = int(np.argmin(costs)), []
+    for (name, core), each in zip(starts, costs, strict=True):
+        alone = starts[best][0] == "levels" != name
+        if not alone and (each <= HOPELESS * costs[best] + 1e-9 or not exact):
             state = search.repaired(pins, core)
             states += [] if state is None else [(name, state)]
     if not states and exact:
@@ -204,7 +252,8 @@ def cut(
         core = state.core.copy()
         for again in range(1 if len(pins.net) > FEW_PINS else AGAIN):
             search.seed = seed + again * SWEEPS[1]
-            search.anneal(pins, state, 1.0, HEAT * (1 + again))
+            heat = COOL if name == "levels" else HEAT
+            search.anneal(pins, state, 1.0, heat * (1 + again))
             core = min((core, state.core.copy()), key=cost)
     else:
         name, core = states[0][0], states[0][1].core

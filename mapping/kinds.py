@@ -253,10 +253,14 @@ def partition(
         core = in_layer_order(graph, limit, widths_of(part))
         if seed is None:
             return core
-        made = cut(graph, limit, seed=seed, first=core)
+        try:
+            made = cut(graph, replace(limit, fan_in=target.axons), seed=seed, first=core)
+        except UserError:  # too many axons in some core: the layout says in which
+            return core
         wider = _stored_bits(part, made.core) > SLACK * _stored_bits(part, core)
-        better = made.naive is None or made.km1 <= WORTH * made.naive
-        return made.core if better and not wider else core
+        if made.naive is None or (made.km1 <= WORTH * made.naive and not wider):
+            return made.core
+        return core
 
     only = kinds[0].winners is None and isinstance(kinds[0].dendrites, Streams | None)
     if len(kinds) == 1 and only:

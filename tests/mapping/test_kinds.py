@@ -19,6 +19,7 @@ from tests.kit import random_events, random_program
 from tests.kit_stochastic import head_program, stochastic, stochastic_program
 from tests.mapping.fabric import Fabric
 from tests.mapping.test_mapper import check
+from tests.mapping.test_partition import clustered
 
 
 @pytest.mark.parametrize("stream_lanes", [4, None])
@@ -112,6 +113,13 @@ def test_memory_limits_hold_for_each_kind():
     limit = int(max(c["synapse_bits"] for c in wide.stats["cores"]) * 0.8)
     tight = map_program(program, Target(cores=6, lanes=4, synapse_bits=limit))
     assert max(c["synapse_bits"] for c in tight.stats["cores"]) <= limit
+
+
+def test_axons_count_where_events_cost_nothing():
+    # Silent inputs: layer order costs nothing, but all its cores hear all 96.
+    program = clustered()
+    mapped = map_program(program, Target(cores=4, lanes=1, axons=30), {program.inputs[0].name: 0.0})
+    assert max(c["axons"] for c in mapped.stats["cores"]) <= 30
 
 
 def test_stream_lanes():
