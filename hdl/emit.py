@@ -16,7 +16,7 @@ def emit_verilog(component, name: str) -> dict[str, str]:
     """File name to text: `name`.v, and a `.mem` file for each large memory with contents.
 
     A large memory that starts with the same word everywhere is filled by a loop.
-    The text is deterministic: same component, same bytes.
+    The text is deterministic: same component, same bytes, wherever this package lies.
     """
     text = verilog.convert(component, name=name, strip_internal_attrs=True)
     files: dict[str, str] = {}
@@ -45,6 +45,8 @@ def emit_verilog(component, name: str) -> dict[str, str]:
         run = []
 
     for line in text.splitlines():
+        if line.lstrip().startswith('(* src = "'):  # a path of this machine
+            continue
         match = _LINE.match(line)
         if match:
             memory, number, bits, base, value = match.groups()

@@ -140,3 +140,10 @@ def test_memories_with_parts_and_the_same_name():
 def test_same_component_same_bytes():
     contents = [(20, random_words(8, 20, 400)), (9, [3] * 500), (5, random_words(9, 5, 12))]
     assert emit_verilog(Roms(contents), "roms") == emit_verilog(Roms(contents), "roms")
+
+
+def test_no_path_of_the_machine_stands_in_the_text():
+    text = emit_verilog(Roms([(8, [1, 2, 3]), (4, list(range(16)))]), "roms")["roms.v"]
+    assert "module roms" in text
+    assert "src =" not in text
+    assert ".py" not in text
