@@ -185,7 +185,7 @@ function parallel() {
   byId("parallel").replaceChildren(svg);
 }
 
-let sorted = { name: found.objectives[0], down: false };
+let sorted = { name: found.objectives[0], down: titles[found.objectives[0]].maximise };
 function rows() {
   const names = known.filter((n) => found.objectives.includes(n) || ["fmax_mhz", "bram"].includes(n));
   const head = make("tr", {}, make("th", {}, "design"), ...names.map((n) => make("th", { class: "r sort",
