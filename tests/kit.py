@@ -1,6 +1,7 @@
 """What many tests need: random Programs that fire healthily, and random stimulus for them."""
 
 import math
+import os
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -9,7 +10,10 @@ import numpy as np
 from hdl.params.neuron import FIELDS, Emit, Reset
 from mapping.program import Formats, Input, Population, Program, Projection
 
-__all__ = ["random_events", "random_fields", "random_program", "random_projection"]
+__all__ = ["FULL", "random_events", "random_fields", "random_program", "random_projection"]
+
+#: Whether tests take all their cases, and not the few that tell most.
+FULL = os.environ.get("NERVURE_FULL") == "1"
 
 #: Firing rate that the thresholds aim at, and that inputs are assumed to have.
 RATE = 0.2

@@ -18,7 +18,7 @@ from mapping.mapped import Target
 from mapping.mapper import map_program
 from mapping.program import Formats, Input, Program
 from sim.golden.network import Golden
-from tests.kit import random_events, random_program
+from tests.kit import FULL, random_events, random_program
 from tests.kit_devices import on_crossbar
 from tests.kit_fabric import all_to_all, build, population
 from tests.kit_states import gated_program, random_values, s4d_program
@@ -65,7 +65,11 @@ DESIGNS = {
 }
 
 
-@pytest.mark.parametrize("name", DESIGNS)
+#: Left out unless all are wanted.
+MORE = () if FULL else ("currents", "nine cores")
+
+
+@pytest.mark.parametrize("name", [name for name in DESIGNS if name not in MORE])
 def test_the_model_counts_the_cycles_of_the_rtl(name, tmp_path):
     make, target, most = DESIGNS[name]
     program = make()
